@@ -1,0 +1,213 @@
+//! Everything the gateway can say about itself at one moment: what the dashboard, the API and `/metrics` show.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    Alarm, AssetId, Contribution, HealthIndex, HealthState, Operand, Operation, Plant, Prognosis,
+    Quality, Refusal, Score, TagId, Timestamp,
+};
+
+/// How unusual an asset is, and which tags make it so.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AnomalyStatus {
+    /// 0.5 is the alarm threshold.
+    pub score: Score,
+    /// The operating condition it is judged in.
+    pub condition: Vec<Operand>,
+    /// All judged tags, largest share first.
+    pub contributions: Vec<Contribution>,
+    /// Tags left out of the joint judgement because they drift by nature (temperatures), judged on their own.
+    pub left_out: Vec<TagId>,
+}
+
+/// One asset now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AssetStatus {
+    /// Which.
+    pub asset: AssetId,
+    /// What to do about it.
+    pub state: HealthState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// How good it is.
+    pub health: HealthIndex,
+    /// What it is doing.
+    pub operation: Operation,
+    /// Share of the healthy data that has been seen, `0..=1`; 1 when learning is finished.
+    pub learning_ratio: f64,
+    /// How unusual it is.
+    pub anomaly: AnomalyStatus,
+    /// How long there is, or why nobody can say.
+    pub prognosis: Result<Prognosis, Refusal>,
+    /// When it was last repaired, as far as anybody said.
+    pub maintained_at: Option<Timestamp>,
+}
+
+/// One tag now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TagStatus {
+    /// Which.
+    pub tag: TagId,
+    /// Last value; meaningless while `quality` is bad.
+    pub value: f64,
+    /// Its source time; `None` if there never was a value.
+    pub at: Option<Timestamp>,
+    /// Quality after validation and staleness.
+    pub quality: Quality,
+    /// How unusual the tag is by itself.
+    pub score: Score,
+}
+
+/// What the engine knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlantStatus {
+    /// Plant time.
+    pub at: Timestamp,
+    /// By asset id.
+    pub assets: Vec<AssetStatus>,
+    /// By tag id.
+    pub tags: Vec<TagStatus>,
+    /// Active alarms, newest first.
+    pub alarms: Vec<Alarm>,
+}
+
+/// What a source is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ConnectorState {
+    /// Setting up the connection.
+    #[default]
+    Connecting,
+    /// Data flows.
+    Connected,
+    /// Connected, but part of the device does not answer.
+    Degraded,
+    /// Waiting before the next attempt.
+    BackingOff,
+    /// Ended with the gateway.
+    Stopped,
+}
+
+impl ConnectorState {
+    /// Stable code for the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Degraded => "degraded",
+            Self::BackingOff => "backing_off",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// One source now. Counters count from the start of the process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectorStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `modbus` or `opcua`.
+    pub protocol: &'static str,
+    /// Where it connects to.
+    pub endpoint: String,
+    /// What it is doing.
+    pub state: ConnectorState,
+    /// Since when.
+    pub since: Timestamp,
+    /// The last error in plain words.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<Timestamp>,
+    /// Parts of the device that do not answer at present, in words.
+    pub silent: Vec<String>,
+    /// Number of tags.
+    pub tags: usize,
+    /// Readings delivered.
+    pub readings: u64,
+    /// Readings dropped because the engine was behind.
+    pub dropped: u64,
+    /// Requests sent (polls, publish responses).
+    pub requests: u64,
+    /// Requests without an answer in time.
+    pub timeouts: u64,
+    /// Answers that refused (Modbus exceptions, bad item status).
+    pub refusals: u64,
+    /// Sessions begun.
+    pub sessions: u64,
+    /// Bytes received, as far as the protocol library tells.
+    pub bytes_received: u64,
+    /// Median of the recent round trips.
+    pub round_trip_p50: Option<Duration>,
+    /// 99th percentile of the recent round trips.
+    pub round_trip_p99: Option<Duration>,
+}
+
+/// One uplink now. Counters count from the start of the process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UplinkStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it connects to, without credentials.
+    pub endpoint: String,
+    /// Whether the broker has accepted the connection.
+    pub connected: bool,
+    /// Since when that is so.
+    pub since: Timestamp,
+    /// The last error in plain words.
+    pub last_error: Option<String>,
+    /// Messages waiting on disk.
+    pub backlog: u64,
+    /// Messages sent, repetitions included.
+    pub sent: u64,
+    /// Messages acknowledged by the broker.
+    pub acked: u64,
+    /// Bytes of topic and payload sent.
+    pub bytes_sent: u64,
+    /// Bytes it would have taken to send every reading as a JSON message of its own.
+    pub bytes_raw_equivalent: u64,
+    /// Topic of the most recent messages, newest first, with their size in bytes and time.
+    pub recent: Vec<(Timestamp, String, usize)>,
+}
+
+/// The databases now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoreStatus {
+    /// Whether the last write succeeded.
+    pub healthy: bool,
+    /// The last error in plain words.
+    pub last_error: Option<String>,
+    /// Size of `core.db`.
+    pub core_bytes: u64,
+    /// Size of `hist.db` and the sealed segments.
+    pub history_bytes: u64,
+    /// Readings not written because the disk was behind.
+    pub thinned: u64,
+    /// What was found wrong at start, and what was done about it.
+    pub notices: Vec<String>,
+}
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GatewayStatus {
+    /// Version and build of the program.
+    pub build: String,
+    /// The gateway's own name on the wire.
+    pub device: String,
+    /// When the process began, in plant time.
+    pub started_at: Timestamp,
+    /// How long the process has been running, in real time.
+    pub uptime: Duration,
+    /// How much faster than real time plant time runs; 1 outside the demo.
+    pub speed: f64,
+    /// The running plant.
+    pub plant: Arc<Plant>,
+    /// What the engine knows.
+    pub state: PlantStatus,
+    /// By source.
+    pub connectors: Vec<ConnectorStatus>,
+    /// By uplink.
+    pub uplinks: Vec<UplinkStatus>,
+    /// The databases.
+    pub store: StoreStatus,
+}
