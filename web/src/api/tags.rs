@@ -1,0 +1,151 @@
+//! `/tags`: live values with quality and age, and their history.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    response::{IntoResponse, Response},
+};
+use bellwether_domain::{self as domain, GatewayStatus, Limit, TagStatus};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    assets::path_of,
+    query::Window,
+    words::{Quality, Role, Time, asset_id},
+};
+use crate::{history, problem::Problem, state::App};
+
+/// One signal now: value, unit, age and quality always travel together.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TagValue<'a> {
+    /// The name in the configuration.
+    pub(crate) id: &'a str,
+    /// The signal in words.
+    signal: String,
+    /// The asset's id.
+    pub(crate) asset: String,
+    /// UCUM text; empty for a bare number.
+    unit: &'a str,
+    role: Role,
+    /// Null if there is none to show.
+    pub(crate) value: Option<f64>,
+    /// Source time.
+    at: Option<Time>,
+    /// In seconds of plant time.
+    pub(crate) age_s: Option<f64>,
+    pub(crate) quality: Quality,
+    /// Why it is not good, in words.
+    quality_reason: Option<&'static str>,
+    /// How unusual the tag is by itself; 0.5 is the alarm threshold.
+    score: f64,
+    /// Plausible range: lowest, highest.
+    range: Option<[f64; 2]>,
+    failure: Option<Failure>,
+    /// Name of the source it comes from.
+    source: &'a str,
+    /// It carries waveforms, not numbers.
+    is_waveform: bool,
+}
+
+/// The level at which the asset counts as failed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Failure {
+    Above(f64),
+    Below(f64),
+}
+
+/// All signals.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Tags<'a> {
+    /// Plant time.
+    at: Time,
+    tags: Vec<TagValue<'a>>,
+}
+
+/// A signal's past in columns, at most two points a pixel; gaps stay gaps.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TagHistory {
+    pub(crate) id: String,
+    pub(crate) unit: String,
+    /// How fine it is: `raw`, or the length of a bucket.
+    pub(crate) level: String,
+    /// Milliseconds since 1970.
+    pub(crate) at: Vec<i64>,
+    /// Null where there was no usable value.
+    pub(crate) min: Vec<Option<f64>>,
+    pub(crate) max: Vec<Option<f64>>,
+    pub(crate) mean: Vec<Option<f64>>,
+    /// The worst in the bucket.
+    pub(crate) quality: Vec<Quality>,
+}
+
+/// All signals with their present values, in the order of the configuration.
+#[utoipa::path(
+    get, path = "/api/v1/tags", operation_id = "tags",
+    responses((status = 200, body = Tags<'_>))
+)]
+pub(crate) async fn get_tags(State(app): State<Arc<App>>) -> Response {
+    let status = app.status();
+    Json(Tags { at: Time(status.state.at), tags: all(&status).collect() }).into_response()
+}
+
+/// A signal's past; the last 24 hours if no window is given.
+#[utoipa::path(
+    get, path = "/api/v1/tags/{id}/history", operation_id = "tag_history",
+    params(("id" = String, Path, description = "The tag's `id`"), Window),
+    responses(
+        (status = 200, body = TagHistory),
+        (status = 400, body = Problem),
+        (status = 404, body = Problem),
+    )
+)]
+pub(crate) async fn get_history(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(window): Query<Window>,
+) -> Result<Response, Problem> {
+    let status = app.status();
+    let tag = status.plant.tags.iter().find(|tag| tag.name == id).ok_or_else(|| {
+        let known = status.plant.tags.iter().map(|tag| tag.name.as_str());
+        Problem::unknown("tag", &id, "/api/v1/tags", known)
+    })?;
+    let span = window.span(status.state.at, history::TAG_SPAN)?;
+    Ok(Json(history::tag(app.reader(), tag, &span).await?).into_response())
+}
+
+/// All signals.
+pub(crate) fn all(status: &GatewayStatus) -> impl Iterator<Item = TagValue<'_>> {
+    status.state.tags.iter().filter_map(|now| TagValue::of(status, now))
+}
+
+impl<'a> TagValue<'a> {
+    fn of(status: &'a GatewayStatus, now: &TagStatus) -> Option<Self> {
+        let tag = status.plant.tags.get(now.tag.index())?;
+        let quality = Quality::from(now.quality);
+        let shown = now.at.is_some() && quality != Quality::Bad && !tag.is_waveform;
+        Some(Self {
+            id: &tag.name,
+            signal: tag.signal(),
+            asset: asset_id(&path_of(&status.plant, tag.asset)?),
+            unit: &tag.unit,
+            role: tag.role.into(),
+            value: shown.then_some(now.value).filter(|value| value.is_finite()),
+            at: now.at.map(Time),
+            age_s: now.at.map(|at| status.state.at.since(at).as_secs_f64()),
+            quality,
+            quality_reason: now.quality.reason().map(domain::Reason::words),
+            score: now.score.get(),
+            range: tag.range.map(|range| [range.low, range.high]),
+            failure: tag.failure.map(|limit| match limit {
+                Limit::Above(level) => Failure::Above(level),
+                Limit::Below(level) => Failure::Below(level),
+            }),
+            source: &tag.source,
+            is_waveform: tag.is_waveform,
+        })
+    }
+}
