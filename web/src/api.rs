@@ -12,7 +12,7 @@ pub(crate) mod stream;
 pub(crate) mod tags;
 pub(crate) mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
@@ -77,7 +77,8 @@ pub(crate) fn document() -> String {
 }
 
 async fn get_document() -> Response {
-    ([(CONTENT_TYPE, "application/json")], document()).into_response()
+    static TEXT: LazyLock<String> = LazyLock::new(document);
+    ([(CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
 }
 
 /// For load balancers and container hosts: the process answers and its engine publishes.

@@ -37,8 +37,8 @@ impl<'a> Frame<'a> {
             at: Time(status.state.at),
             status: Status::of(status),
             assets: assets::all(status),
-            tags: tags::all(status)
-                .map(|tag| (tag.id, tag.value, tag.quality, tag.age_s))
+            tags: tags::live(status)
+                .map(|(id, live)| (id, live.value, live.quality, live.age_s))
                 .collect(),
             alarms_active: status.state.alarms.len(),
             alarms_version: alarms_version(status),

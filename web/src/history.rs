@@ -45,6 +45,14 @@ fn failed(error: &StoreError) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "history_failed", detail)
 }
 
+/// The present must not vanish because the past cannot be read: nothing instead, and why.
+pub(crate) fn or_nothing<T: Default>(past: Result<T, Problem>) -> (T, Option<String>) {
+    match past {
+        Ok(past) => (past, None),
+        Err(problem) => (T::default(), Some(problem.detail().to_owned())),
+    }
+}
+
 /// A tag in columns.
 pub(crate) async fn tag(reader: &Reader, tag: &Tag, span: &Span) -> Result<TagHistory, Problem> {
     let past = reader

@@ -25,7 +25,9 @@ pub(crate) struct Problem {
     status: u16,
     /// What went wrong, and what to do.
     detail: String,
-    /// Stable, for programs and translation.
+    /// Stable, for programs and translation: `bad_parameter`, `bad_request`, `not_json`, `too_large`, `not_found`,
+    /// `method_not_allowed`, `host_not_allowed`, `header_missing`, `cross_site`, `alarm_not_active`, `actor_missing`,
+    /// `busy`, `no_reply`, `stopping`, `timeout`, `too_many_streams`, `history_slow`, `history_failed` or `internal`.
     code: &'static str,
 }
 
@@ -48,6 +50,11 @@ impl Problem {
     /// 503, worth trying again.
     pub(crate) fn unavailable(code: &'static str, detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+    }
+
+    /// What went wrong, in words.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// 404 for a name that is not in the running plant, with the nearest names that are.

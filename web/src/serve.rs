@@ -39,6 +39,17 @@ pub(crate) async fn run(
     let address = listener.local_addr()?;
     info!(%address, "dashboard is served");
     let router = api::router(App::new(state, limits, stop.clone()));
+    connections(listener, router, stop, limits).await;
+    Ok(())
+}
+
+/// All connections until `stop`, and through the grace after it.
+async fn connections(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+    limits: Limits,
+) {
     let mut open = FuturesUnordered::new();
     {
         let mut arrivals = pin!(arrivals(listener));
@@ -56,7 +67,6 @@ pub(crate) async fn run(
     if drained.is_err() {
         debug!(connections = open.len(), "connections cut at stop");
     }
-    Ok(())
 }
 
 /// Accepted sockets, without end.
@@ -111,5 +121,39 @@ async fn connection(socket: TcpStream, router: Router, stop: CancellationToken, 
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "connection ended"),
         Err(_) => error!("a request of the dashboard hit a defect: please report the lines above"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn ask(address: std::net::SocketAddr, path: &str) -> String {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        socket.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_connection_and_nothing_else() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new()
+            .route("/defect", get(async || -> &'static str { panic!("as the test wants it") }))
+            .route("/", get(async || "fine"));
+        let stop = CancellationToken::new();
+        let user = async {
+            assert_eq!(ask(address, "/defect").await, "");
+            assert!(ask(address, "/").await.ends_with("fine"));
+            stop.cancel();
+        };
+        let server = connections(listener, router, stop.clone(), Limits::default());
+        timeout(Duration::from_secs(20), async { tokio::join!(server, user) }).await.unwrap();
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Alarm {
     /// The asset's work unit.
     pub(crate) asset_name: String,
     /// The one tag it is about, if it is about one.
+    #[schema(required)]
     pub(crate) tag: Option<String>,
     pub(crate) kind: AlarmKind,
     pub(crate) state: AlarmState,
@@ -42,8 +43,11 @@ pub(crate) struct Alarm {
     /// The asset's state when the alarm last changed.
     pub(crate) severity: HealthState,
     pub(crate) raised_at: Time,
+    #[schema(required)]
     pub(crate) returned_at: Option<Time>,
+    #[schema(required)]
     pub(crate) acked_at: Option<Time>,
+    #[schema(required)]
     pub(crate) acked_by: Option<String>,
     /// Why, in English.
     pub(crate) sentence: String,

@@ -50,6 +50,7 @@ pub(crate) struct Asset<'a> {
     alarms: usize,
     /// The worst of its tags.
     quality: Quality,
+    #[schema(required)]
     maintained_at: Option<Time>,
     /// Health over at most the last 30 days, evenly spaced, oldest first; null where nothing is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +79,9 @@ pub(crate) struct AssetDetail<'a> {
     left_out: Vec<&'a str>,
     /// What happened to it, for marks in charts; oldest first.
     marks: Vec<Mark>,
+    /// Why the past is missing; absent if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_error: Option<String>,
 }
 
 /// Something that happened to an asset.
@@ -115,13 +119,17 @@ impl From<bellwether_store::MarkKind> for MarkKind {
     get, path = "/api/v1/assets", operation_id = "assets",
     responses((status = 200, body = Assets<'_>))
 )]
-pub(crate) async fn get_assets(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(crate) async fn get_assets(State(app): State<Arc<App>>) -> Response {
     let status = app.status();
     let mut assets = all(&status);
     for asset in &mut assets {
-        asset.spark = Some(app.sparks.of(app.reader(), &asset.path, status.state.at).await?);
+        // No sparkline is no reason to show no asset, and the next one would fail as well.
+        let Ok(spark) = app.sparks.of(app.reader(), &asset.path, status.state.at).await else {
+            break;
+        };
+        asset.spark = Some(spark);
     }
-    Ok(Json(Assets { at: Time(status.state.at), assets }).into_response())
+    Json(Assets { at: Time(status.state.at), assets }).into_response()
 }
 
 /// One machine with its live values, and why it is in its state.
@@ -137,8 +145,11 @@ pub(crate) async fn get_asset(
     let status = app.status();
     let found = find(&status, &id)?;
     let mut asset = Asset::of(&status, found);
-    asset.spark = Some(app.sparks.of(app.reader(), &asset.path, status.state.at).await?);
-    let marks = history::marks(app.reader(), &asset.path, status.state.at).await?;
+    let past = history::marks(app.reader(), &asset.path, status.state.at).await;
+    let (marks, history_error) = history::or_nothing(past);
+    if history_error.is_none() {
+        asset.spark = app.sparks.of(app.reader(), &asset.path, status.state.at).await.ok();
+    }
     let plant = &status.plant;
     let name = |tag: &domain::TagId| plant.tags.get(tag.index()).map(|tag| tag.name.as_str());
     let detail = AssetDetail {
@@ -147,6 +158,7 @@ pub(crate) async fn get_asset(
         condition: operands(plant, &found.anomaly.condition),
         left_out: found.anomaly.left_out.iter().filter_map(name).collect(),
         marks,
+        history_error,
         asset,
     };
     Ok(Json(detail).into_response())

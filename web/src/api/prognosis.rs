@@ -40,10 +40,13 @@ pub(crate) struct Estimate {
     /// The tag that will cross its limit first.
     tag: String,
     /// With 5 % probability it fails within this many hours.
+    #[schema(required)]
     p05_h: Option<f64>,
     /// As likely to fail before as after; null if that lies at "never".
+    #[schema(required)]
     p50_h: Option<f64>,
     /// With 95 % probability it fails within this many hours; null if that lies at "never".
+    #[schema(required)]
     p95_h: Option<f64>,
     /// Probability that no failure is in sight at all.
     no_failure_probability: f64,
@@ -77,14 +80,20 @@ pub(crate) struct RulHistory {
     history: Vec<RulPoint>,
     /// Past health, oldest first.
     health: Vec<HealthPoint>,
+    /// Why the past is missing; absent if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_error: Option<String>,
 }
 
 /// One past estimate.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct RulPoint {
     pub(crate) at: Time,
+    #[schema(required)]
     pub(crate) p05_h: Option<f64>,
+    #[schema(required)]
     pub(crate) p50_h: Option<f64>,
+    #[schema(required)]
     pub(crate) p95_h: Option<f64>,
 }
 
@@ -110,6 +119,9 @@ pub(crate) struct Anomaly<'a> {
     left_out: Vec<&'a str>,
     /// Past scores, oldest first.
     history: Vec<ScorePoint>,
+    /// Why the past is missing; absent if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_error: Option<String>,
 }
 
 /// One past score.
@@ -166,9 +178,10 @@ pub(crate) async fn get_rul(
     let asset = find(&status, &id)?;
     let span = window.span(status.state.at, history::HEALTH_SPAN)?;
     let path = path_of(&status.plant, asset.asset).unwrap_or_default();
-    let (health, history) = history::health_and_rul(app.reader(), &path, &span).await?;
+    let past = history::health_and_rul(app.reader(), &path, &span).await;
+    let ((health, history), history_error) = history::or_nothing(past);
     let rul = Rul::of(&status.plant, &asset.prognosis);
-    Ok(Json(RulHistory { rul, history, health }).into_response())
+    Ok(Json(RulHistory { rul, history, health, history_error }).into_response())
 }
 
 /// What is unusual, now and before; the last 30 days if no window is given.
@@ -191,7 +204,8 @@ pub(crate) async fn get_anomaly(
     let span = window.span(status.state.at, history::HEALTH_SPAN)?;
     let plant = &status.plant;
     let path = path_of(plant, asset.asset).unwrap_or_default();
-    let (health, _) = history::health_and_rul(app.reader(), &path, &span).await?;
+    let past = history::health_and_rul(app.reader(), &path, &span).await;
+    let ((health, _), history_error) = history::or_nothing(past);
     let name =
         |tag: &bellwether_domain::TagId| plant.tags.get(tag.index()).map(|tag| tag.name.as_str());
     let anomaly = Anomaly {
@@ -201,6 +215,7 @@ pub(crate) async fn get_anomaly(
         contributions: contributions(plant, &asset.anomaly.contributions),
         left_out: asset.anomaly.left_out.iter().filter_map(name).collect(),
         history: health.iter().map(|at| ScorePoint { at: at.at, score: at.score }).collect(),
+        history_error,
     };
     Ok(Json(anomaly).into_response())
 }

@@ -66,7 +66,9 @@ pub(crate) struct Connector<'a> {
     endpoint: &'a str,
     state: ConnectorState,
     since: Time,
+    #[schema(required)]
     last_error: Option<&'a str>,
+    #[schema(required)]
     last_error_at: Option<Time>,
     /// Parts of the device that do not answer at present, in words.
     silent: &'a [String],
@@ -83,7 +85,9 @@ pub(crate) struct Connector<'a> {
     /// Sessions begun.
     sessions: u64,
     bytes_received: u64,
+    #[schema(required)]
     round_trip_p50_ms: Option<f64>,
+    #[schema(required)]
     round_trip_p99_ms: Option<f64>,
 }
 
@@ -112,6 +116,7 @@ pub(crate) struct Uplink<'a> {
     endpoint: &'a str,
     connected: bool,
     since: Time,
+    #[schema(required)]
     last_error: Option<&'a str>,
     backlog: u64,
     sent: u64,
@@ -135,6 +140,7 @@ pub(crate) struct Sent<'a> {
 pub(crate) struct Store<'a> {
     /// Whether the last write succeeded.
     healthy: bool,
+    #[schema(required)]
     last_error: Option<&'a str>,
     core_bytes: u64,
     history_bytes: u64,

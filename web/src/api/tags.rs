@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::{
     assets::path_of,
     query::Window,
-    words::{Quality, Role, Time, asset_id},
+    words::{Quality, Role, Time, asset_id, finite},
 };
 use crate::{history, problem::Problem, state::App};
 
@@ -22,7 +22,7 @@ use crate::{history, problem::Problem, state::App};
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TagValue<'a> {
     /// The name in the configuration.
-    pub(crate) id: &'a str,
+    id: &'a str,
     /// The signal in words.
     signal: String,
     /// The asset's id.
@@ -31,18 +31,24 @@ pub(crate) struct TagValue<'a> {
     unit: &'a str,
     role: Role,
     /// Null if there is none to show.
-    pub(crate) value: Option<f64>,
+    #[schema(required)]
+    value: Option<f64>,
     /// Source time.
+    #[schema(required)]
     at: Option<Time>,
     /// In seconds of plant time.
-    pub(crate) age_s: Option<f64>,
-    pub(crate) quality: Quality,
+    #[schema(required)]
+    age_s: Option<f64>,
+    quality: Quality,
     /// Why it is not good, in words.
+    #[schema(required)]
     quality_reason: Option<&'static str>,
     /// How unusual the tag is by itself; 0.5 is the alarm threshold.
     score: f64,
     /// Plausible range: lowest, highest.
+    #[schema(required)]
     range: Option<[f64; 2]>,
+    #[schema(required)]
     failure: Option<Failure>,
     /// Name of the source it comes from.
     source: &'a str,
@@ -122,21 +128,49 @@ pub(crate) fn all(status: &GatewayStatus) -> impl Iterator<Item = TagValue<'_>> 
     status.state.tags.iter().filter_map(|now| TagValue::of(status, now))
 }
 
+/// The part of a [`TagValue`] that moves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Live {
+    pub(crate) value: Option<f64>,
+    pub(crate) quality: Quality,
+    pub(crate) age_s: Option<f64>,
+}
+
+impl Live {
+    /// A value that is bad, or that never was, is not shown at all.
+    fn of(tag: &domain::Tag, now: &TagStatus, at: domain::Timestamp) -> Self {
+        let quality = Quality::from(now.quality);
+        let shown = now.at.is_some() && quality != Quality::Bad && !tag.is_waveform;
+        Self {
+            value: shown.then_some(now.value).and_then(finite),
+            quality,
+            age_s: now.at.map(|source| at.since(source).as_secs_f64()),
+        }
+    }
+}
+
+/// What moves, by name.
+pub(crate) fn live(status: &GatewayStatus) -> impl Iterator<Item = (&str, Live)> {
+    status.state.tags.iter().filter_map(|now| {
+        let tag = status.plant.tags.get(now.tag.index())?;
+        Some((tag.name.as_str(), Live::of(tag, now, status.state.at)))
+    })
+}
+
 impl<'a> TagValue<'a> {
     fn of(status: &'a GatewayStatus, now: &TagStatus) -> Option<Self> {
         let tag = status.plant.tags.get(now.tag.index())?;
-        let quality = Quality::from(now.quality);
-        let shown = now.at.is_some() && quality != Quality::Bad && !tag.is_waveform;
+        let live = Live::of(tag, now, status.state.at);
         Some(Self {
             id: &tag.name,
             signal: tag.signal(),
             asset: asset_id(&path_of(&status.plant, tag.asset)?),
             unit: &tag.unit,
             role: tag.role.into(),
-            value: shown.then_some(now.value).filter(|value| value.is_finite()),
+            value: live.value,
             at: now.at.map(Time),
-            age_s: now.at.map(|at| status.state.at.since(at).as_secs_f64()),
-            quality,
+            age_s: live.age_s,
+            quality: live.quality,
             quality_reason: now.quality.reason().map(domain::Reason::words),
             score: now.score.get(),
             range: tag.range.map(|range| [range.low, range.high]),

@@ -220,3 +220,22 @@ async fn connections_beyond_the_cap_wait_for_their_turn() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_answered_in_time() {
+    let gateway = Gateway::start().await;
+    let request = Duration::from_millis(50);
+    served(&gateway, Limits { request, ..limits() }, async |address| {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST /api/v1/alarms/ack HTTP/1.1\r\nhost: {address}\r\nx-bellwether: 1\r\n\
+             content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut client = Client { socket, text: String::new() };
+        let answer = client.until("\"code\":\"timeout\"").await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        vec![client]
+    })
+    .await;
+}
