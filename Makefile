@@ -49,11 +49,12 @@ test: prepare-test $(STAGES) ## everything: format, lints, all tests, licences, 
 	@.ci/summary $(STAGES)
 
 .PHONY: check
-check: prepare-test $(CHECKS) ## the same without the dashboard's own tests and the browser
+check: prepare-check $(CHECKS) ## the same without the dashboard's own tests and the browser
 	@.ci/summary $(CHECKS)
 
-.PHONY: prepare-demo prepare-test prepare-deb
-prepare-%:
+PREPARE := prepare-demo prepare-check prepare-test prepare-deb
+.PHONY: $(PREPARE)
+$(PREPARE): prepare-%:
 	@rm -rf $(TARGET)/stages
 	@.ci/prepare $*
 

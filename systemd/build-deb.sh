@@ -32,7 +32,7 @@ done
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 install -D -m 0755 "$binary" "$stage/usr/bin/bellwether"
-[ "${DEB_STRIP:-yes}" = no ] || strip "$stage/usr/bin/bellwether"
+strip "$stage/usr/bin/bellwether"
 install -D -m 0644 "$top/systemd/bellwether.service" "$stage/usr/lib/systemd/system/bellwether.service"
 install -D -m 0644 "$top/systemd/bellwether.sysusers" "$stage/usr/lib/sysusers.d/bellwether.conf"
 install -D -m 0644 "$top/systemd/bellwether.tmpfiles" "$stage/usr/lib/tmpfiles.d/bellwether.conf"
@@ -42,10 +42,17 @@ for document in README.md docs/operations.md docs/glossary.md; do
 done
 {
   printf 'Bellwether is licensed under either of these, at your choice:\n\n'
-  printf '=== MIT ===\n\n'
+  printf '* Apache-2.0, see /usr/share/common-licenses/Apache-2.0\n* MIT:\n\n'
   cat "$top/LICENSE-MIT"
-  printf '\n=== Apache-2.0 ===\n\n'
-  cat "$top/LICENSE-APACHE"
+  printf '\nThe program contains these libraries, each under its own licence, with the place of its source:\n\n'
+  cargo tree --manifest-path "$top/Cargo.toml" --locked --offline --package bellwether --no-default-features \
+    --edges normal --prefix none --format '{p}  [{l}]  {r}' |
+    sed 's/ (\*)$//; s/ (proc-macro)//' | grep -v '^bellwether' | LC_ALL=C sort -u
+  [ ! -e "$top/web/ui/package-lock.json" ] || node -e '
+    for (const [path, library] of Object.entries(require(process.argv[1]).packages))
+      if (path && !library.dev)
+        console.log(`${path.replace("node_modules/", "")} v${library.version}  [${library.license}]  (dashboard, from npm)`);
+  ' "$top/web/ui/package-lock.json"
 } > "$stage/usr/share/doc/bellwether/copyright"
 chmod 0644 "$stage/usr/share/doc/bellwether/copyright"
 {
