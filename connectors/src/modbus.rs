@@ -1,0 +1,71 @@
+//! Modbus TCP (MODBUS Application Protocol 1.1b3, Messaging on TCP/IP 1.0b): polls a device, and the units behind it,
+//! over one connection.
+//!
+//! The plan of requests, the decoding of answers and the memory of silent units and refused addresses are pure; only
+//! `session` and `link` do I/O. Read function codes (01–04) only.
+
+mod config;
+mod decode;
+mod layout;
+mod link;
+mod plan;
+mod problems;
+mod quarantine;
+mod session;
+
+use std::time::Duration;
+
+use bellwether_domain::TagId;
+
+pub use config::{ModbusConfig, ModbusTagConfig, RegisterConfig};
+pub use decode::{Encoding, Order, ValueType};
+pub use plan::{Block, Limits, Span, Table, plan};
+pub use quarantine::Quarantine;
+pub use session::run;
+
+/// A validated `[[modbus]]` section: all that a session needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Name in the configuration.
+    pub name: String,
+    /// `host:port`.
+    pub endpoint: String,
+    /// Wall time from one poll to the next.
+    pub poll_interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How long setting up the connection may take.
+    pub connect_timeout: Duration,
+    /// What one request may ask for.
+    pub limits: Limits,
+    /// In the order of the configuration.
+    pub tags: Vec<SourceTag>,
+    /// Index of the tag that says whether there is a new sample.
+    pub sample_counter: Option<usize>,
+}
+
+/// A tag and how to get its value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SourceTag {
+    /// Whose value.
+    pub id: TagId,
+    /// Which registers.
+    pub span: Span,
+    /// What their bits mean.
+    pub encoding: Encoding,
+    /// Value = raw × scale + offset.
+    pub scale: f64,
+    /// Value = raw × scale + offset, in the tag's unit.
+    pub offset: f64,
+}
+
+impl Source {
+    /// The ids of all its tags.
+    pub fn tag_ids(&self) -> impl Iterator<Item = TagId> {
+        self.tags.iter().map(|tag| tag.id)
+    }
+
+    fn spans(&self) -> impl Iterator<Item = (usize, Span)> {
+        self.tags.iter().map(|tag| tag.span).enumerate()
+    }
+}

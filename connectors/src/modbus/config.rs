@@ -1,0 +1,207 @@
+//! `[[modbus]]` of `bellwether.toml`, and the way to a validated [`Source`].
+
+use std::time::Duration;
+
+use bellwether_domain::{Role, TagId};
+use serde::Deserialize;
+
+use super::{Encoding, Limits, Order, Source, SourceTag, Span, Table, ValueType, problems};
+use crate::TagMeta;
+
+/// One `[[modbus]]`: a device, or a gateway with units behind it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModbusConfig {
+    /// Name of the source, unique.
+    pub name: String,
+    /// `host:port`; the port is ordinarily 502.
+    pub endpoint: String,
+    /// Wall time from one poll to the next.
+    #[serde(default = "default_poll_interval_ms")]
+    pub poll_interval_ms: u64,
+    /// How long an answer may take.
+    #[serde(default = "default_timeout_ms")]
+    pub timeout_ms: u64,
+    /// How long setting up the connection may take.
+    #[serde(default = "default_connect_timeout_ms")]
+    pub connect_timeout_ms: u64,
+    /// After how long without a value a tag is stale; by default three polls and two timeouts.
+    pub stale_after_ms: Option<u64>,
+    /// Unit asked, unless a tag names another: 1 for most devices, 255 or 0 for some that speak TCP natively.
+    #[serde(default = "default_unit_id")]
+    pub unit_id: u8,
+    /// Two values are read with one request if no more addresses than this lie between them.
+    #[serde(default = "default_max_gap")]
+    pub max_gap: u16,
+    /// Most registers one request may ask for; some devices allow fewer than the 125 of the standard.
+    #[serde(default = "default_max_registers")]
+    pub max_registers: u16,
+    /// Most coils or discrete inputs one request may ask for.
+    #[serde(default = "default_max_bits")]
+    pub max_bits: u16,
+    /// Name of a tag that counts samples: a poll is delivered only if it has changed since the last one delivered.
+    pub sample_counter: Option<String>,
+    /// What is read.
+    #[serde(default)]
+    pub tag: Vec<ModbusTagConfig>,
+}
+
+/// One `[[modbus.tag]]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModbusTagConfig {
+    /// Unique in the plant, for example `pump-1.vibration`.
+    pub name: String,
+    /// Path of the asset it observes.
+    pub asset: String,
+    /// UCUM text.
+    #[serde(default)]
+    pub unit: String,
+    /// Unit asked, if not that of the section.
+    pub unit_id: Option<u8>,
+    /// Plausible range `[low, high]`.
+    pub range: Option<[f64; 2]>,
+    /// What it tells about its asset.
+    #[serde(default)]
+    pub role: Role,
+    /// The asset has failed when the tag is above this.
+    pub failure_above: Option<f64>,
+    /// The asset has failed when the tag is below this.
+    pub failure_below: Option<f64>,
+    /// Where the value lies and what its bits mean.
+    pub register: RegisterConfig,
+    /// Value = raw × scale + offset.
+    #[serde(default = "default_scale")]
+    pub scale: f64,
+    /// Value = raw × scale + offset.
+    #[serde(default)]
+    pub offset: f64,
+}
+
+/// `register = { kind = "holding", address = 256, type = "f32", order = "CDAB" }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterConfig {
+    /// Which table.
+    pub kind: Table,
+    /// As on the wire, from 0: what a manual calls 40001 is `holding` 0.
+    pub address: u16,
+    /// What the bits mean; `bool` for coils and discrete inputs, needed for registers.
+    #[serde(rename = "type")]
+    pub value_type: Option<ValueType>,
+    /// Order of bytes; `ABCD` (big-endian) if absent.
+    #[serde(default)]
+    pub order: Order,
+    /// Which bit of the register, for type `bit`; 0 is the lowest.
+    pub bit: Option<u8>,
+}
+
+const fn default_poll_interval_ms() -> u64 {
+    1_000
+}
+
+const fn default_timeout_ms() -> u64 {
+    1_000
+}
+
+const fn default_connect_timeout_ms() -> u64 {
+    3_000
+}
+
+const fn default_unit_id() -> u8 {
+    1
+}
+
+const fn default_max_gap() -> u16 {
+    8
+}
+
+const fn default_max_registers() -> u16 {
+    Limits::STANDARD.max_registers
+}
+
+const fn default_max_bits() -> u16 {
+    Limits::STANDARD.max_bits
+}
+
+const fn default_scale() -> f64 {
+    1.0
+}
+
+impl RegisterConfig {
+    /// What the bits mean, as far as it has been said.
+    pub(super) fn encoding(self) -> Option<Encoding> {
+        let value_type = match self.value_type {
+            None if self.kind.is_bits() => ValueType::Bool,
+            value_type => value_type?,
+        };
+        Some(Encoding { value_type, order: self.order, bit: self.bit.unwrap_or_default() })
+    }
+}
+
+impl ModbusTagConfig {
+    /// The registers asked for; as if of one register where the type is missing.
+    pub(super) fn span(&self, section_unit: u8) -> Span {
+        Span {
+            unit: self.unit_id.unwrap_or(section_unit),
+            table: self.register.kind,
+            address: self.register.address,
+            count: self.register.encoding().map_or(1, Encoding::count),
+        }
+    }
+}
+
+impl ModbusConfig {
+    /// After how long without a value a tag is stale, in wall time.
+    pub fn stale_after_ms(&self) -> u64 {
+        let polls = self.poll_interval_ms.saturating_mul(3);
+        self.stale_after_ms
+            .unwrap_or_else(|| polls.saturating_add(self.timeout_ms.saturating_mul(2)))
+    }
+
+    /// Its tags, in the order of the file.
+    pub fn tags(&self) -> impl Iterator<Item = TagMeta> {
+        self.tag.iter().map(|tag| TagMeta {
+            name: tag.name.clone(),
+            asset: tag.asset.clone(),
+            unit: tag.unit.clone(),
+            range: tag.range,
+            role: tag.role,
+            failure_above: tag.failure_above,
+            failure_below: tag.failure_below,
+            waveform: None,
+        })
+    }
+
+    /// Everything that is wrong with the section, each with the name of the thing and what to do.
+    pub fn problems(&self) -> Vec<String> {
+        problems::of(self)
+    }
+
+    /// The validated source; `ids[i]` belongs to tag `i`. Only once [`Self::problems`] finds nothing.
+    pub fn source(&self, ids: &[TagId]) -> Source {
+        let tags = self.tag.iter().zip(ids).map(|(tag, id)| SourceTag {
+            id: *id,
+            span: tag.span(self.unit_id),
+            encoding: tag.register.encoding().unwrap_or_default(),
+            scale: tag.scale,
+            offset: tag.offset,
+        });
+        let counter = self.sample_counter.as_ref();
+        Source {
+            name: self.name.clone(),
+            endpoint: self.endpoint.clone(),
+            poll_interval: Duration::from_millis(self.poll_interval_ms),
+            timeout: Duration::from_millis(self.timeout_ms),
+            connect_timeout: Duration::from_millis(self.connect_timeout_ms),
+            limits: self.limits(),
+            tags: tags.collect(),
+            sample_counter: counter
+                .and_then(|name| self.tag.iter().position(|tag| tag.name == *name)),
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits { max_gap: self.max_gap, max_registers: self.max_registers, max_bits: self.max_bits }
+    }
+}

@@ -1,0 +1,294 @@
+//! Everything that can be wrong with a `[[modbus]]` section, found at once: "where: what is wrong: what to do".
+
+use std::collections::BTreeMap;
+
+use super::{ModbusConfig, ModbusTagConfig, ValueType};
+
+/// All problems, those of the section first.
+pub(super) fn of(config: &ModbusConfig) -> Vec<String> {
+    let place = format!("modbus `{}`", config.name);
+    let mut problems = Vec::new();
+    let mut report = |problem: Option<String>| {
+        problems.extend(problem.map(|problem| format!("{place}: {problem}")));
+    };
+    section(config, &mut report);
+    duplicates(config, &mut report);
+    for tag in &config.tag {
+        let place = format!("modbus `{}`, tag `{}`", config.name, tag.name);
+        problems.extend(tag_problems(config, tag).map(|problem| format!("{place}: {problem}")));
+    }
+    problems.extend(overlaps(config));
+    problems
+}
+
+fn section(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
+    let name_is_missing = config.name.trim().is_empty();
+    report(name_is_missing.then(|| "`name` is empty: give the device a name".to_owned()));
+    report(endpoint(&config.endpoint));
+    report(outside("poll_interval_ms", config.poll_interval_ms, 1, 3_600_000));
+    report(outside("timeout_ms", config.timeout_ms, 1, 60_000));
+    report(outside("connect_timeout_ms", config.connect_timeout_ms, 1, 60_000));
+    report(outside("max_registers", config.max_registers.into(), 1, 125));
+    report(outside("max_bits", config.max_bits.into(), 1, 2_000));
+    report(outside("max_gap", config.max_gap.into(), 0, 124));
+    report(config.stale_after_ms.filter(|stale| *stale < config.poll_interval_ms).map(|stale| {
+        format!(
+            "`stale_after_ms` = {stale} is shorter than one poll: make it at least {}",
+            config.poll_interval_ms.saturating_mul(2)
+        )
+    }));
+    let no_tags = config.tag.is_empty();
+    report(no_tags.then(|| "there are no tags: add a [[modbus.tag]], or remove it".to_owned()));
+    let counter = config.sample_counter.as_ref();
+    report(counter.filter(|name| !config.tag.iter().any(|tag| tag.name == **name)).map(|name| {
+        format!("`sample_counter` names `{name}`, which is no tag of it: name one of its tags")
+    }));
+}
+
+fn outside(key: &str, value: u64, low: u64, high: u64) -> Option<String> {
+    let is_inside = (low..=high).contains(&value);
+    (!is_inside).then(|| format!("`{key}` = {value}: give a number from {low} to {high}"))
+}
+
+fn endpoint(endpoint: &str) -> Option<String> {
+    let parts = endpoint.rsplit_once(':');
+    let is_good = parts.is_some_and(|(host, port)| {
+        let is_bracketed = host.starts_with('[') && host.ends_with(']');
+        !host.is_empty()
+            && (is_bracketed || !host.contains([':', '/', ' ']))
+            && port.parse::<u16>().is_ok_and(|port| port != 0)
+    });
+    (!is_good).then(|| {
+        format!("`endpoint` = `{endpoint}`: write it as host:port, for example 10.0.3.15:502")
+    })
+}
+
+fn duplicates(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
+    let mut times = BTreeMap::<&str, u32>::new();
+    config.tag.iter().for_each(|tag| *times.entry(&tag.name).or_default() += 1);
+    for (name, times) in times {
+        report((times > 1).then(|| {
+            format!("tag `{name}` is there {times} times: give each tag a name of its own")
+        }));
+    }
+}
+
+fn tag_problems(config: &ModbusConfig, tag: &ModbusTagConfig) -> impl Iterator<Item = String> {
+    [register_type(tag), bit(tag), address(config, tag), length(config, tag), scale(tag)]
+        .into_iter()
+        .flatten()
+}
+
+fn register_type(tag: &ModbusTagConfig) -> Option<String> {
+    let kind = tag.register.kind.as_str();
+    match tag.register.value_type {
+        None if !tag.register.kind.is_bits() => Some(format!(
+            "`type` is missing for this {kind} register: write one of u16, i16, u32, i32, u64, i64, f32, f64, bool or bit"
+        )),
+        Some(value_type) if tag.register.kind.is_bits() && value_type != ValueType::Bool => {
+            let value_type = value_type.as_str();
+            Some(format!(
+                "a {kind} is a single bit and cannot be {value_type}: leave `type` out, or read a register"
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn bit(tag: &ModbusTagConfig) -> Option<String> {
+    match (tag.register.value_type, tag.register.bit) {
+        (Some(ValueType::Bit), None) => {
+            Some("type bit needs `bit`: 0 for the lowest to 15".to_owned())
+        }
+        (Some(ValueType::Bit), Some(bit)) if bit > 15 => {
+            Some(format!("`bit` = {bit}: a register has bits 0 to 15"))
+        }
+        (Some(ValueType::Bit), Some(_)) | (_, None) => None,
+        (_, Some(_)) => Some("`bit` is for type bit only: remove it, or set type bit".to_owned()),
+    }
+}
+
+fn address(config: &ModbusConfig, tag: &ModbusTagConfig) -> Option<String> {
+    let span = tag.span(config.unit_id);
+    (span.end() > 65_536).then(|| {
+        format!(
+            "address {} with {} registers goes beyond the last address 65535: check `address` (it counts from 0)",
+            span.address, span.count
+        )
+    })
+}
+
+fn length(config: &ModbusConfig, tag: &ModbusTagConfig) -> Option<String> {
+    let span = tag.span(config.unit_id);
+    (span.count > config.limits().most(span.table)).then(|| {
+        format!(
+            "the value takes {} registers, but `max_registers` allows {} a request: raise it, or read a shorter type",
+            span.count, config.max_registers
+        )
+    })
+}
+
+fn scale(tag: &ModbusTagConfig) -> Option<String> {
+    let is_usable = tag.scale.is_finite() && tag.scale != 0.0 && tag.offset.is_finite();
+    (!is_usable).then(|| {
+        format!(
+            "value = raw × {} + {} is no measurement: `scale` must be a finite number other than 0, `offset` a finite one",
+            tag.scale, tag.offset
+        )
+    })
+}
+
+/// Registers that two tags read as different things: hardly ever meant.
+fn overlaps(config: &ModbusConfig) -> Vec<String> {
+    let mut tags: Vec<_> = config.tag.iter().map(|tag| (tag.span(config.unit_id), tag)).collect();
+    tags.sort_by_key(|(span, _)| *span);
+    let mut problems = Vec::new();
+    // The value that reaches farthest so far, within one unit and table.
+    let mut farthest: Option<(super::Span, &ModbusTagConfig)> = None;
+    for (span, tag) in tags {
+        let neighbour = farthest
+            .filter(|(other, _)| other.unit == span.unit && other.table == span.table)
+            .filter(|(other, _)| other.end() > u32::from(span.address));
+        if let Some((other_span, other)) = neighbour
+            && !may_share((other_span, other), (span, tag))
+        {
+            problems.push(format!(
+                "modbus `{}`, tags `{}` and `{}`: both read {} register {} of unit {}, as different things: \
+                 correct `address` or `type` of one",
+                config.name,
+                other.name,
+                tag.name,
+                span.table.as_str(),
+                span.address,
+                span.unit
+            ));
+        }
+        if neighbour.is_none_or(|(other, _)| span.end() > other.end()) {
+            farthest = Some((span, tag));
+        }
+    }
+    problems
+}
+
+/// Bits of one status word, and the same number twice (in two units, say), are fine.
+fn may_share(one: (super::Span, &ModbusTagConfig), other: (super::Span, &ModbusTagConfig)) -> bool {
+    let is_word = |tag: &ModbusTagConfig| {
+        use ValueType::{Bit, Bool, I16, U16};
+        matches!(tag.register.value_type, Some(Bit | Bool | U16 | I16))
+    };
+    let is_bit = |tag: &ModbusTagConfig| tag.register.value_type == Some(ValueType::Bit);
+    let same = one.0 == other.0 && one.1.register.encoding() == other.1.register.encoding();
+    same || ((is_bit(one.1) || is_bit(other.1)) && is_word(one.1) && is_word(other.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "name = \"plc-1\"\nendpoint = \"10.0.3.15:502\"\n";
+
+    fn tag(name: &str, register: &str) -> String {
+        format!("[[tag]]\nname = \"{name}\"\nasset = \"a/b/c\"\nregister = {{ {register} }}\n")
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let config: ModbusConfig = toml::from_str(text).expect("the form is right");
+        assert_eq!(config.problems(), expected);
+    }
+
+    #[test]
+    fn a_sound_section_has_no_problems() {
+        let mut text = HEAD.to_owned();
+        text += &tag("p.flow", "kind = \"holding\", address = 0, type = \"f32\", order = \"CDAB\"");
+        text += &tag("p.state", "kind = \"holding\", address = 2, type = \"u16\"");
+        text += &tag("p.run", "kind = \"holding\", address = 2, type = \"bit\", bit = 3");
+        text += &tag("p.fault", "kind = \"holding\", address = 2, type = \"bit\", bit = 4");
+        text += &tag("p.open", "kind = \"coil\", address = 2");
+        text += &tag("p.total", "kind = \"input\", address = 65532, type = \"f64\"");
+        check(&text, &[]);
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_once() {
+        let mut text =
+            "name = \"plc-1\"\nendpoint = \"10.0.3.15\"\npoll_interval_ms = 0\n".to_owned();
+        text += "timeout_ms = 100000\nmax_registers = 1\nsample_counter = \"p.rows\"\n";
+        text += &tag("p.flow", "kind = \"holding\", address = 65535, type = \"f32\"");
+        text += "scale = 0.0\n";
+        text += &tag("p.flow", "kind = \"input\", address = 7");
+        text += &tag("p.run", "kind = \"holding\", address = 9, type = \"bit\"");
+        text += &tag("p.open", "kind = \"coil\", address = 1, type = \"f32\", bit = 2");
+        check(
+            &text,
+            &[
+                "modbus `plc-1`: `endpoint` = `10.0.3.15`: write it as host:port, for example 10.0.3.15:502",
+                "modbus `plc-1`: `poll_interval_ms` = 0: give a number from 1 to 3600000",
+                "modbus `plc-1`: `timeout_ms` = 100000: give a number from 1 to 60000",
+                "modbus `plc-1`: `sample_counter` names `p.rows`, which is no tag of it: name one of its tags",
+                "modbus `plc-1`: tag `p.flow` is there 2 times: give each tag a name of its own",
+                "modbus `plc-1`, tag `p.flow`: address 65535 with 2 registers goes beyond the last address 65535: \
+                 check `address` (it counts from 0)",
+                "modbus `plc-1`, tag `p.flow`: the value takes 2 registers, but `max_registers` allows 1 a request: \
+                 raise it, or read a shorter type",
+                "modbus `plc-1`, tag `p.flow`: value = raw × 0 + 0 is no measurement: `scale` must be a finite number \
+                 other than 0, `offset` a finite one",
+                "modbus `plc-1`, tag `p.flow`: `type` is missing for this input register: write one of u16, i16, u32, \
+                 i32, u64, i64, f32, f64, bool or bit",
+                "modbus `plc-1`, tag `p.run`: type bit needs `bit`: 0 for the lowest to 15",
+                "modbus `plc-1`, tag `p.open`: a coil is a single bit and cannot be f32: leave `type` out, or read a \
+                 register",
+                "modbus `plc-1`, tag `p.open`: `bit` is for type bit only: remove it, or set type bit",
+            ],
+        );
+    }
+
+    #[test]
+    fn overlapping_registers_of_different_types_name_both_tags() {
+        let mut text = HEAD.to_owned();
+        text += &tag("p.flow", "kind = \"holding\", address = 4, type = \"f32\"");
+        text += &tag("p.head", "kind = \"holding\", address = 5, type = \"u16\"");
+        text += &tag("p.same", "kind = \"holding\", address = 4, type = \"f32\"");
+        text += &tag("p.other_table", "kind = \"input\", address = 5, type = \"u16\"");
+        check(
+            &text,
+            &[
+                "modbus `plc-1`, tags `p.flow` and `p.head`: both read holding register 5 of unit 1, as different \
+               things: correct `address` or `type` of one",
+            ],
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_or_type_is_refused_with_the_right_ones() {
+        let error = |line: &str| {
+            let text = format!("{HEAD}{line}\n");
+            toml::from_str::<ModbusConfig>(&text).expect_err("a wrong key").to_string()
+        };
+        assert!(error("poll_ms = 5").contains("poll_interval_ms"));
+        let register = tag("p.flow", "kind = \"holding\", address = 4, type = \"float\"");
+        assert!(error(&register).contains("f32"));
+        let register =
+            tag("p.flow", "kind = \"holding\", address = 4, type = \"f32\", order = \"BA\"");
+        assert!(error(&register).contains("CDAB"));
+    }
+
+    #[test]
+    fn only_an_endpoint_with_host_and_port_is_right() {
+        for good in ["10.0.3.15:502", "plc-1.example:1502", "[fe80::1]:502"] {
+            assert_eq!(endpoint(good), None, "{good}");
+        }
+        for bad in [
+            "",
+            ":502",
+            "plc-1",
+            "plc-1:",
+            "plc-1:0",
+            "plc-1:70000",
+            "tcp://plc:502",
+            "fe80::1:502",
+        ] {
+            assert!(endpoint(bad).is_some(), "{bad}");
+        }
+    }
+}

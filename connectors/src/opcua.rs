@@ -1,0 +1,64 @@
+//! OPC UA client (Part 4 subscriptions): a fresh session for every connection.
+//!
+//! The library's own reconnect goes silent (subscriptions are transferred before the new publish loop exists), so it is
+//! switched off: when anything breaks the session ends, and the next one resolves names, subscribes and starts anew.
+//! Values are decoded in the library's receive path and offered without waiting.
+
+mod config;
+mod connector;
+mod decode;
+mod endpoint;
+mod node;
+mod receiver;
+mod session;
+
+use std::time::Duration;
+
+use bellwether_domain::TagId;
+
+pub use config::{OpcuaConfig, OpcuaTagConfig, Security, WaveformConfig};
+pub use endpoint::EndpointUrl;
+pub use node::{Namespace, NodeAddress};
+pub use session::run;
+
+/// A validated `[[opcua]]` section: all that a session needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Name in the configuration.
+    pub name: String,
+    /// `opc.tcp://host:port/path` as a person typed it.
+    pub endpoint: String,
+    /// Wall time between two notifications.
+    pub publishing_interval: Duration,
+    /// How often the server looks at the values.
+    pub sampling_interval: Duration,
+    /// How long a service call may take.
+    pub timeout: Duration,
+    /// How long the server may be quiet before it says that it is alive.
+    pub keep_alive: Duration,
+    /// Source and server times farther away from plant time than this are not believed. In plant time: a gateway whose
+    /// clock runs `speed` times as fast multiplies it.
+    pub clock_skew_limit: Duration,
+    /// In the order of the configuration.
+    pub tags: Vec<SourceTag>,
+}
+
+/// A tag and where its value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceTag {
+    /// Whose value.
+    pub id: TagId,
+    /// Name, for messages.
+    pub name: String,
+    /// Which node.
+    pub node: NodeAddress,
+    /// Samples per second, if the value is a burst.
+    pub sample_rate_hz: Option<f64>,
+}
+
+impl Source {
+    /// The ids of all its tags.
+    pub fn tag_ids(&self) -> impl Iterator<Item = TagId> {
+        self.tags.iter().map(|tag| tag.id)
+    }
+}
