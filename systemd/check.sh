@@ -90,6 +90,39 @@ if [ -n "$binary" ]; then
     "$binary" check --config "$work/every-option.toml"
 fi
 
+# --- what it tells the service manager --------------------------------------------------------------------------
+
+# One machine, one device that is not there, one broker that is not there: the gateway is ready all the same.
+cat > "$work/run.toml" <<'TOML'
+[site]
+enterprise = "example"
+site = "plant"
+[[asset]]
+path = "utilities/water/pump-1"
+[[modbus]]
+name = "plc"
+endpoint = "127.0.0.1:9"
+[[modbus.tag]]
+name = "pump-1.current"
+asset = "utilities/water/pump-1"
+register = { kind = "holding", address = 0, type = "u16" }
+[[mqtt]]
+name = "scada"
+url = "mqtt://127.0.0.1:9"
+TOML
+service=("$binary" run --config "$work/run.toml" --data-dir "$work/data" --http 127.0.0.1:0)
+# As under ProtectProc=invisible and ProcSubset=pid.
+hidden_proc=(unshare --mount sh -c 'mount -t proc -o subset=pid,hidepid=invisible proc /proc && exec "$@"' sh)
+mkdir -p "$work/data"
+if [ -z "$binary" ] || ! command -v python3 >/dev/null; then
+  skip "ready, watchdog, stopping: needs the binary and python3"
+elif [ -n "$as_root" ] && "${hidden_proc[@]}" true 2>/dev/null; then
+  check "ready, watchdog and a clean stop, with /proc hidden as in the unit" \
+    "${hidden_proc[@]}" python3 "$top/systemd/notify.py" "${service[@]}"
+else
+  check "ready, watchdog and a clean stop" python3 "$top/systemd/notify.py" "${service[@]}"
+fi
+
 # --- the package ------------------------------------------------------------------------------------------------
 
 export DEB_COMPRESSION=${DEB_COMPRESSION:-gzip}
