@@ -35,7 +35,7 @@ pub(crate) struct Hello {
     build: String,
 }
 
-/// Live events: `hello` ([`Hello`]), then `frame` every second, `bye` when the gateway stops.
+/// Live events: `hello`, then `frame` every second, `bye` when the gateway stops.
 #[utoipa::path(
     get, path = "/api/v1/stream", operation_id = "stream",
     responses(
