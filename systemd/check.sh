@@ -80,6 +80,17 @@ fi
 
 # --- the configuration ------------------------------------------------------------------------------------------
 
+# keys_absent HEADER…: keys that the gateway knows in the last of these sections and the default configuration does not name.
+keys_absent() {
+  local key site='[site]\nenterprise = "e"\nsite = "s"\n'
+  [ "$1" != "[site]" ] || site=
+  { printf "$site"; printf '%s\n' "$@" 'no_such_key = 1'; } > "$work/unknown.toml"
+  "$binary" check --config "$work/unknown.toml" 2>&1 | grep no_such_key | sed 's/.*expected//' | grep -o '`[a-z_0-9]*`' | tr -d '`' |
+    while read -r key; do
+      grep -qE "^#?$key = |^# .*\`$key\`|^#?\[\[?([a-z]*\.)?$key\]\]?" "$top/systemd/bellwether.toml" || printf ' %s.%s' "${!#}" "$key"
+    done
+}
+
 if [ -n "$binary" ]; then
   # An option is commented out with `#` directly before it.
   sed -E 's/^#([][a-z])/\1/' "$top/systemd/bellwether.toml" > "$work/every-option.toml"
@@ -88,6 +99,13 @@ if [ -n "$binary" ]; then
     "$work/every-option.toml"
   check "every option of the default configuration is one the gateway knows" \
     "$binary" check --config "$work/every-option.toml"
+  # The gateway lists the keys it knows when it meets one it does not.
+  absent=
+  for section in gateway site http store analytics; do absent+=$(keys_absent "[$section]"); done
+  for array in asset modbus opcua mqtt; do absent+=$(keys_absent "[[$array]]"); done
+  for array in modbus opcua; do absent+=$(keys_absent "[[$array]]" "[[$array.tag]]"); done
+  check "every option the gateway knows is in the default configuration" [ -z "$absent" ]
+  [ -z "$absent" ] || echo "          absent:$absent"
 fi
 
 # --- what it tells the service manager --------------------------------------------------------------------------
