@@ -1,73 +1,128 @@
-//! Skeleton.
+//! Read-only access: connections that cannot write, limits on rows, points and time.
+
+use std::{future::Future, path::PathBuf};
 
 use bellwether_domain::{Loss, Timestamp};
 
 use crate::{
-    AlarmFilter, AlarmRecord, HealthPoint, Level, Maintenance, Mark, StoreError, TagHistory,
+    AlarmFilter, AlarmRecord, HealthPoint, Maintenance, Mark, StoreError, TagHistory, alarms,
+    database::{Database, within_limit},
+    health, tag_history,
 };
 
-/// Read-only access for the dashboard and the API.
+/// Most rows of one list.
+const ROWS: u32 = 10_000;
+/// Most points of a health chart.
+const POINTS: usize = 10_000;
+
+/// Read-only access for the dashboard and the API. Clones share a few connections. Each call fails with
+/// [`StoreError::Slow`] if it takes more than ten seconds, and with other errors if the database cannot be read.
 #[derive(Clone, Debug)]
-pub struct Reader;
+pub struct Reader {
+    core: Database,
+    history: Database,
+    segments: PathBuf,
+}
 
 impl Reader {
-    /// A tag from `from` to `to`, both included, in at most `2 × points` points.
-    pub async fn tag_history(
-        &self,
-        _tag: &str,
-        _from: Timestamp,
-        _to: Timestamp,
-        _points: usize,
-    ) -> Result<TagHistory, StoreError> {
-        Ok(TagHistory::empty(Level::Raw))
+    pub(crate) const fn new(core: Database, history: Database, segments: PathBuf) -> Self {
+        Self { core, history, segments }
     }
 
-    /// An asset's health from `from` to `to`, oldest first, in at most `points` points.
+    /// A tag from `from` to `to`, both included, in at most `2 × points` points (at most 10,000): single readings where
+    /// they fit, otherwise the finest buckets that do. Empty for a tag that nobody has heard of.
+    ///
+    /// # Errors
+    /// See [`Reader`].
+    pub async fn tag_history(
+        &self,
+        tag: &str,
+        from: Timestamp,
+        to: Timestamp,
+        points: usize,
+    ) -> Result<TagHistory, StoreError> {
+        let read = tag_history::read(&self.history, &self.segments, tag, (from, to), points);
+        within_limit("a tag's history was read", read).await
+    }
+
+    /// An asset's health from `from` to `to`, both included, oldest first, in at most `points` points: the worst of
+    /// each bucket.
+    ///
+    /// # Errors
+    /// See [`Reader`].
     pub async fn health_history(
         &self,
-        _asset: &str,
-        _from: Timestamp,
-        _to: Timestamp,
-        _points: usize,
+        asset: &str,
+        from: Timestamp,
+        to: Timestamp,
+        points: usize,
     ) -> Result<Vec<HealthPoint>, StoreError> {
-        Ok(Vec::new())
+        let points = points.clamp(1, POINTS);
+        let read = health::health(self.history.readers(), asset, from, to, points);
+        in_time(&self.history, "health history was read", read).await
     }
 
     /// Alarms, newest first.
+    ///
+    /// # Errors
+    /// See [`Reader`].
     pub async fn alarms(
         &self,
-        _filter: &AlarmFilter,
-        _limit: u32,
+        filter: &AlarmFilter,
+        limit: u32,
     ) -> Result<Vec<AlarmRecord>, StoreError> {
-        Ok(Vec::new())
+        let read = alarms::list(self.core.readers(), filter, limit.min(ROWS));
+        in_time(&self.core, "alarms were read", read).await
     }
 
-    /// Marks for an asset's charts, oldest first.
+    /// Marks for an asset's charts from `from` to `to`, both included, oldest first; the newest thousand of alarms and of
+    /// repairs.
+    ///
+    /// # Errors
+    /// See [`Reader`].
     pub async fn alarm_marks(
         &self,
-        _asset: &str,
-        _from: Timestamp,
-        _to: Timestamp,
+        asset: &str,
+        from: Timestamp,
+        to: Timestamp,
     ) -> Result<Vec<Mark>, StoreError> {
-        Ok(Vec::new())
+        let read = alarms::marks(self.core.readers(), asset, from, to);
+        in_time(&self.core, "marks were read", read).await
     }
 
     /// Repairs of an asset, newest first.
+    ///
+    /// # Errors
+    /// See [`Reader`].
     pub async fn maintenance(
         &self,
-        _asset: &str,
-        _limit: u32,
+        asset: &str,
+        limit: u32,
     ) -> Result<Vec<Maintenance>, StoreError> {
-        Ok(Vec::new())
+        let read = alarms::maintenance(self.core.readers(), asset, limit.min(ROWS));
+        in_time(&self.core, "repairs were read", read).await
     }
 
     /// Gaps in the data that overlap the stretch, newest first.
+    ///
+    /// # Errors
+    /// See [`Reader`].
     pub async fn losses(
         &self,
-        _from: Timestamp,
-        _to: Timestamp,
-        _limit: u32,
+        from: Timestamp,
+        to: Timestamp,
+        limit: u32,
     ) -> Result<Vec<Loss>, StoreError> {
-        Ok(Vec::new())
+        let read = health::losses(self.history.readers(), from, to, limit.min(ROWS));
+        in_time(&self.history, "losses were read", read).await
     }
+}
+
+async fn in_time<T>(
+    database: &Database,
+    doing: &'static str,
+    read: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    let sql = database.sql(doing);
+    within_limit(doing, async { read.await.map_err(sql) }).await
 }
