@@ -1,5 +1,6 @@
 //! The whole router against a small plant, a real store and a fake engine.
 
+mod past;
 pub(crate) mod plant;
 mod reads;
 mod server;
@@ -37,7 +38,7 @@ struct Gateway {
     web: WebState,
     status: watch::Sender<Arc<GatewayStatus>>,
     commands: mpsc::Receiver<CommandRequest>,
-    _store: Store,
+    store: Store,
     _dir: TempDir,
 }
 
@@ -64,7 +65,14 @@ impl Gateway {
         let (sender, commands) = mpsc::channel(1);
         let web = WebState { status: receiver, reader: store.reader(), commands: sender };
         let app = App::new(web.clone(), limits(), CancellationToken::new());
-        Self { router: api::router(app), web, status, commands, _store: store, _dir: dir }
+        Self { router: api::router(app), web, status, commands, store, _dir: dir }
+    }
+
+    /// Closes the databases under the router.
+    async fn close_store(&mut self) {
+        let spare = tempfile::tempdir().unwrap();
+        let other = Store::open(spare.path(), StoreOptions::new(plant::NOW)).await.unwrap();
+        std::mem::replace(&mut self.store, other).close().await;
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
