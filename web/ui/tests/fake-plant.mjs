@@ -113,9 +113,9 @@ export class FakePlant {
 
   qualityOf({ name }, [key], at) {
     if (!this.busy) return ["good", null];
-    if (name === "fan-1" && key === "bearing_temperature" && at > this.base - 5 * HOUR) return ["uncertain", "stuck"];
-    if (name === "motor-4") return ["bad", "timeout"];
-    if (name === "spindle-2" && key === "temperature") return ["uncertain", "stale"];
+    if (name === "fan-1" && key === "bearing_temperature" && at > this.base - 5 * HOUR) return ["uncertain", "the value is stuck"];
+    if (name === "motor-4") return ["bad", "the device does not answer"];
+    if (name === "spindle-2" && key === "temperature") return ["uncertain", "the value is too old"];
     return ["good", null];
   }
 
@@ -124,7 +124,7 @@ export class FakePlant {
     return SIGNALS[asset.kind].map((signal) => {
       const [key, unit, role, , , range, failure] = signal;
       const [quality, reason] = this.qualityOf(asset, signal, at);
-      const age = reason === "timeout" ? 4_260 : reason === "stale" ? 1_900 : Math.floor((at / 1_000) % 60);
+      const age = quality === "bad" ? 4_260 : reason === "the value is too old" ? 1_900 : Math.floor((at / 1_000) % 60);
       return {
         id: `${asset.name}.${key}`,
         signal: words(key),

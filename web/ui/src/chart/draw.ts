@@ -104,6 +104,15 @@ export function drawDoubt(plot: uPlot, stretches: readonly [number, number][], c
   });
 }
 
+/** Pales what lies after this time: it is forecast, not fact. */
+export function drawVeil(plot: uPlot, x: number, colours: Palette): void {
+  inside(plot, (context) => {
+    const left = plot.valToPos(x, "x", true);
+    context.fillStyle = colours.veil;
+    context.fillRect(left, plot.bbox.top, plot.bbox.left + plot.bbox.width - left, plot.bbox.height);
+  });
+}
+
 /** Where the past ends. */
 export function drawNow(plot: uPlot, x: number, label: string, colours: Palette): void {
   inside(plot, (context, ratio) => {

@@ -12,6 +12,7 @@ export interface Palette {
   orange: string;
   blue: string;
   card: string;
+  veil: string;
   font: string;
 }
 
@@ -35,6 +36,7 @@ export function palette(): Palette {
     orange: token("orange"),
     blue: token("blue"),
     card: token("card"),
+    veil: withAlpha(token("card"), 0.45),
     font: `12px ${style.getPropertyValue("--sans").trim() || "sans-serif"}`,
   };
 }

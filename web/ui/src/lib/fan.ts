@@ -25,13 +25,29 @@ function median(values: number[]): number | null {
 /** Wild first estimates must not flatten the rest: the scale follows the present and the middle of the past. */
 function scaleTop(rul: Rul, history: readonly RulHistoryPoint[]): number {
   const highs = history.map(({ p95_h, p50_h }) => p95_h ?? p50_h).filter((value) => value !== null);
-  const present = rul.available ? (rul.p95_h ?? (rul.p50_h ?? rul.p05_h) * 2) : 0;
+  const present = rul.available ? (rul.p95_h ?? (rul.p50_h ?? rul.p05_h ?? 0) * 2) : 0;
   return Math.max(present, median(highs) ?? 0, 0.5) * 1.15;
+}
+
+const NOTHING = { p05_h: null, p50_h: null, p95_h: null };
+
+/** More than this many ordinary steps without an estimate is a time without one. */
+const GAP_STEPS = 3.5;
+
+/** Times without an estimate are missing from the history; a point without values breaks the lines there. */
+function withGaps(history: readonly RulHistoryPoint[]): RulHistoryPoint[] {
+  const times = history.map(({ at }) => millis(at) ?? 0);
+  const step = median(times.slice(1).map((time, index) => time - (times[index] ?? time)));
+  return history.flatMap((point, index) => {
+    const before = times[index - 1];
+    const late = before !== undefined && step !== null && step > 0 && (times[index] ?? 0) - before > GAP_STEPS * step;
+    return late ? [{ ...NOTHING, at: new Date(before + step).toISOString() }, point] : [point];
+  });
 }
 
 /** Null when there is neither an estimate nor a history of estimates. */
 export function fan(rul: Rul, history: readonly RulHistoryPoint[], nowS: number): Fan | null {
-  const past = history
+  const past = withGaps(history)
     .map((point) => ({ ...point, x: (millis(point.at) ?? Number.NaN) / 1_000 }))
     .filter(({ x }) => x < nowS);
   if (!rul.available && past.length === 0) return null;
@@ -39,7 +55,7 @@ export function fan(rul: Rul, history: readonly RulHistoryPoint[], nowS: number)
   const above = top * 1.5;
   const result: Fan = { x: [], low: [], middle: [], high: [], range: [nowS - 3_600, nowS], top, failure: null };
   for (const point of past) {
-    const none = point.p05_h === null;
+    const none = point.p05_h === null && point.p50_h === null && point.p95_h === null;
     result.x.push(point.x);
     result.low.push(point.p05_h);
     result.middle.push(none ? null : (point.p50_h ?? above));
@@ -47,7 +63,7 @@ export function fan(rul: Rul, history: readonly RulHistoryPoint[], nowS: number)
   }
   const first = past[0]?.x ?? nowS - 3_600;
   result.range = [first, nowS];
-  if (rul.available) extend(result, rul, nowS, above);
+  if (rul.available && rul.p05_h !== null) extend(result, { ...rul, p05_h: rul.p05_h }, nowS, above);
   return result;
 }
 

@@ -251,14 +251,18 @@ export function hoursIn(hours: number, scale: number): Quantity {
   return { number: fixed(hours / 8_766, 1), unit: "a" };
 }
 
+/** The three quantiles of an estimate. */
+export type Quantiles = Pick<RulInterval, "p05_h" | "p50_h" | "p95_h">;
+
 /** The end of the interval that decides its unit. */
-function rulScale(rul: Pick<RulInterval, "p05_h" | "p50_h" | "p95_h">): number {
-  return rul.p95_h ?? rul.p50_h ?? rul.p05_h;
+function rulScale(rul: Quantiles): number {
+  return rul.p95_h ?? rul.p50_h ?? rul.p05_h ?? 0;
 }
 
-/** Remaining life as an interval in one unit: "6 – 14 h", or "≥ 6 h" when no end is in sight. Never a lone number. */
-export function rulInterval(rul: Pick<RulInterval, "p05_h" | "p50_h" | "p95_h">): string {
+/** Remaining life as an interval in one unit: "6 – 14 h", "≥ 6 h" when no end is in sight, "∞". Never a lone number. */
+export function rulInterval(rul: Quantiles): string {
   const scale = rulScale(rul);
+  if (rul.p05_h === null) return "∞";
   const low = hoursIn(rul.p05_h, scale);
   if (rul.p95_h === null) return `≥\u00a0${low.number}\u00a0${low.unit}`;
   const high = hoursIn(rul.p95_h, scale);

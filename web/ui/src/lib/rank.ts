@@ -67,7 +67,7 @@ function toCase(asset: Asset, alarms: Alarm[]): Case {
 }
 
 function shortestLife(asset: Asset): number {
-  return asset.rul.available ? asset.rul.p05_h : Number.POSITIVE_INFINITY;
+  return (asset.rul.available ? asset.rul.p05_h : null) ?? Number.POSITIVE_INFINITY;
 }
 
 function compareCases(a: Case, b: Case): number {
@@ -94,6 +94,23 @@ export function openCases(assets: readonly Asset[], alarms: readonly Alarm[]): C
     .filter((asset) => deservesCase(asset, byAsset.get(asset.id) ?? []))
     .map((asset) => toCase(asset, byAsset.get(asset.id) ?? []))
     .sort(compareCases);
+}
+
+/** Something that happened to an alarm. */
+export interface PlantEvent {
+  alarm: Alarm;
+  what: "raised" | "returned" | "acknowledged";
+  at: string;
+}
+
+/** The last things that happened, newest first. */
+export function recentEvents(alarms: readonly Alarm[], most: number): PlantEvent[] {
+  const events = alarms.flatMap((alarm): PlantEvent[] => [
+    { alarm, what: "raised", at: alarm.raised_at },
+    ...(alarm.returned_at ? [{ alarm, what: "returned" as const, at: alarm.returned_at }] : []),
+    ...(alarm.acked_at ? [{ alarm, what: "acknowledged" as const, at: alarm.acked_at }] : []),
+  ]);
+  return events.sort((a, b) => (millis(b.at) ?? 0) - (millis(a.at) ?? 0)).slice(0, most);
 }
 
 /** Assets of one work center, under the name of its area. */

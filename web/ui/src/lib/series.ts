@@ -24,7 +24,7 @@ const GAP_STEPS = 3.5;
 
 /** Bad values and missing stretches become null, so that the line breaks: gaps stay gaps. */
 export function toSeries(history: TagHistory): Series {
-  const { at, min, max, mean, quality } = history;
+  const { at, min, max, mean, quality, level } = history;
   const step = median(at.slice(1).map((time, index) => time - (at[index] ?? time)));
   const series: Series = { x: [], mean: [], min: [], max: [], quality: [] };
   const push = (time: number, low: number | null, middle: number | null, high: number | null, q: Quality) => {
@@ -38,7 +38,9 @@ export function toSeries(history: TagHistory): Series {
     const before = at[index - 1];
     if (before !== undefined && step > 0 && time - before > GAP_STEPS * step) push(before + step, null, null, null, "bad");
     const q = quality[index] ?? "good";
-    const value = (column: (number | null)[]) => (q === "bad" ? null : (column[index] ?? null));
+    // A bucket may hold a bad reading beside good ones: it is shown, and marked. A bad reading by itself is not.
+    const hidden = q === "bad" && level === "raw";
+    const value = (column: (number | null)[]) => (hidden ? null : (column[index] ?? null));
     push(time, value(min), value(mean), value(max), q);
   });
   return series;
@@ -54,7 +56,7 @@ export function doubtful(series: Series): [number, number][] {
   const stretches: [number, number][] = [];
   let from: number | null = null;
   series.x.forEach((x, index) => {
-    if (series.quality[index] === "uncertain") from ??= x;
+    if (series.quality[index] !== "good" && series.mean[index] !== null) from ??= x;
     else if (from !== null) {
       stretches.push([from, x]);
       from = null;

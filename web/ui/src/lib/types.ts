@@ -10,12 +10,12 @@ export type Priority = "low" | "medium" | "high";
 export type ConnectorState = "connecting" | "connected" | "degraded" | "backing_off" | "stopped";
 export type GatewayState = "ok" | "learning" | "attention";
 
-/** How long there is, in hours of plant time. `p95_h` is null when the end is not in sight. */
+/** How long there is, in hours of plant time. A quantile is null when it lies at "never". */
 export interface RulInterval {
   available: true;
   at: string;
   tag: string;
-  p05_h: number;
+  p05_h: number | null;
   p50_h: number | null;
   p95_h: number | null;
   no_failure_probability: number;
@@ -89,6 +89,7 @@ export interface TagValue {
   at: string | null;
   age_s: number | null;
   quality: Quality;
+  /** In the server's words, to stand after "because". */
   quality_reason: string | null;
   score: number;
   range: [number, number] | null;
@@ -103,6 +104,8 @@ export interface AssetDetail extends Asset {
   condition: Operand[];
   left_out: string[];
   marks: Mark[];
+  /** Why the past is missing; absent if it is not. */
+  history_error?: string;
 }
 
 export interface RulHistoryPoint {
@@ -118,7 +121,13 @@ export interface HealthHistoryPoint {
   score: number;
 }
 
-export type RulReport = Rul & { history: RulHistoryPoint[]; health: HealthHistoryPoint[] };
+export type RulReport = Rul & {
+  /** Times without an estimate are left out. */
+  history: RulHistoryPoint[];
+  health: HealthHistoryPoint[];
+  /** Why the past is missing; absent if it is not. */
+  history_error?: string;
+};
 
 export interface TagHistory {
   id: string;

@@ -140,7 +140,7 @@ function options(scene: { current: Scene }, last: boolean, band: boolean) {
       {},
       { stroke: colours.trend, width: 0, points: { show: false }, show: band },
       { stroke: colours.trend, width: 0, points: { show: false }, show: band },
-      { stroke: colours.trend, width: 1.75, points: { show: false } },
+      { stroke: colours.trend, width: 1.35, points: { show: false } },
     ],
     bands: band ? [{ series: [2, 1], fill: colours.band }] : [],
     hooks: {

@@ -18,12 +18,14 @@ export function liveTag(tag: TagValue): TagValue {
 
 export function qualityText(tag: TagValue): string | null {
   if (tag.quality === "good") return null;
-  const code = tag.quality_reason;
-  return (code && (t.qualityReasons[code] ?? code)) || t.quality[tag.quality];
+  return tag.quality_reason || t.quality[tag.quality];
 }
 
+/** As the server words it. */
+const STALE = "the value is too old";
+
 export function isStale(tag: TagValue): boolean {
-  return tag.quality !== "good" && tag.quality_reason === "stale";
+  return tag.quality !== "good" && tag.quality_reason === STALE;
 }
 
 /** A plausible range is wide; where there is an upper limit, the bar ends a little above it. */

@@ -3,7 +3,7 @@
 import type uPlot from "uplot";
 import { useMemo, useRef } from "preact/hooks";
 import { segment } from "../api.ts";
-import { drawInterval, drawMarks, drawNow } from "../chart/draw.ts";
+import { drawInterval, drawMarks, drawNow, drawVeil } from "../chart/draw.ts";
 import type { Palette } from "../chart/palette.ts";
 import { Plot, timeAxis, valueAxis } from "../chart/plot.tsx";
 import { t } from "../i18n/index.ts";
@@ -33,6 +33,7 @@ function dateAfter(rul: RulInterval, hours: number): string {
 function Sentence({ asset, rul }: { asset: AssetDetail; rul: RulInterval }) {
   const signal = signalOf(asset, rul.tag);
   const limit = plain(rul.limit, rul.unit);
+  if (rul.p05_h === null) return <p class="rul-sentence">{t.rul.openEnd}</p>;
   const from = dateAfter(rul, rul.p05_h);
   const text =
     rul.p95_h === null
@@ -94,6 +95,7 @@ function fanOptions(scene: { current: Scene }) {
       draw: [
         (plot) => {
           const { fan: shape, marks, nowS } = scene.current;
+          drawVeil(plot, nowS, colours);
           drawMarks(plot, marksWithin(marks, ...shape.range), colours);
           drawNow(plot, nowS, t.rul.now, colours);
           const { failure } = shape;
@@ -119,7 +121,7 @@ function FanChart({ shape, marks, nowS }: Scene & { shape: Fan }) {
 function fanText(report: RulReport): string {
   const made = report.history.filter((point) => point.p05_h !== null);
   const say = (point: (typeof made)[number] | undefined) =>
-    point ? rulInterval({ p05_h: point.p05_h ?? 0, p50_h: point.p50_h, p95_h: point.p95_h }) : "";
+    point ? rulInterval(point) : "";
   return made.length === 0 ? t.rul.noHistory : t.rul.historyText(made.length, say(made[0]), say(made.at(-1)));
 }
 
@@ -165,7 +167,9 @@ function Body({ asset, report }: { asset: AssetDetail; report: RulReport }) {
   }, [report]);
   return (
     <>
-      {report.available ? <Estimate asset={asset} rul={report} /> : <NoEstimate rul={report} />}
+      {/* The header's figure and this one are of the same frame. */}
+      {asset.rul.available ? <Estimate asset={asset} rul={asset.rul} /> : <NoEstimate rul={asset.rul} />}
+      {report.history_error !== undefined && <p class="rul-note">{report.history_error}</p>}
       {report.available && shape.shape && (
         <figure class="chart">
           <figcaption>

@@ -195,6 +195,7 @@ export function Trends({ asset }: { asset: AssetDetail }) {
       <Signals tags={asset.tags} selected={selected} />
       {custom !== null && <p class="range-text">{custom}</p>}
       {error && <Problem error={error} />}
+      {asset.history_error !== undefined && <p class="range-text">{asset.history_error}</p>}
       {shown.length === 0 && <p class="trend-empty">{t.trends.pick}</p>}
       {shown.map((tag, index) => (
         <TrendPanel

@@ -2,8 +2,8 @@
 
 import { useEffect } from "preact/hooks";
 import { t } from "../i18n/index.ts";
-import { age, clock, NONE, percent, rulInterval } from "../lib/format.ts";
-import { groupAssets, learners, openCases, type Case, type Group } from "../lib/rank.ts";
+import { age, clock, moment, NONE, percent, rulInterval } from "../lib/format.ts";
+import { groupAssets, learners, openCases, recentEvents, type Case, type Group } from "../lib/rank.ts";
 import type { Alarm, Asset, Status } from "../lib/types.ts";
 import { assetPath } from "../lib/view.ts";
 import { Empty, Loading, Problem, Time } from "../parts/common.tsx";
@@ -149,6 +149,40 @@ function useSparks() {
   }, []);
 }
 
+const EVENTS_SHOWN = 6;
+
+function Lately({ version }: { version: number }) {
+  const all = useResource<{ alarms: Alarm[] }>(`/alarms?state=all&limit=20`, { version, keep: true });
+  const events = recentEvents(all.data?.alarms ?? [], EVENTS_SHOWN);
+  return (
+    <section class="lately" aria-labelledby="lately-title">
+      <header class="panel-head">
+        <h2 id="lately-title">{t.overview.lately}</h2>
+        <a class="head-note" href="/alarms/history">
+          {t.overview.allAlarms}
+        </a>
+      </header>
+      {all.error && <Problem error={all.error} retry={all.reload} />}
+      {all.data && events.length === 0 && <p class="lately-none">{t.overview.latelyNone}</p>}
+      {events.length > 0 && (
+        <ol class="events">
+          {events.map(({ alarm, what, at }) => (
+            <li key={`${alarm.id}/${what}`} class="event">
+              <Time at={at}>{moment(at, now.value)}</Time>
+              <span>
+                <a class="event-asset" href={assetPath(alarm.asset)}>
+                  {alarm.asset_name}
+                </a>{" "}
+                {t.overview.events[what](t.alarms.kinds[alarm.kind], alarm.acked_by)}
+              </span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </section>
+  );
+}
+
 export function OverviewPage() {
   useSparks();
   const { assets, alarmsVersion } = live.value;
@@ -199,6 +233,7 @@ export function OverviewPage() {
                 <Place key={`${group.area}/${group.workCenter}`} group={group} />
               ))}
             </div>
+            <Lately version={alarmsVersion} />
           </section>
         </div>
       )}

@@ -83,6 +83,7 @@ test("remaining life is an interval in one unit", () => {
   check(30 * 24, 60 * 24, 100 * 24, "30 – 100 d");
   check(6, 30, null, "≥ 6 h");
   check(6, null, null, "≥ 6.0 h");
+  check(null, null, null, "∞");
 });
 
 test("the middle of an open interval may lie beyond the horizon", () => {

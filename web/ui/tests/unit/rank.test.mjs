@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { groupAssets, learners, openCases } from "../../node_modules/.unit/lib/rank.js";
+import { groupAssets, learners, openCases, recentEvents } from "../../node_modules/.unit/lib/rank.js";
 
 const NO_RUL = { available: false, code: "no_degradation", reason: "" };
 const asset = (id, extra = {}) => ({
@@ -78,4 +78,10 @@ test("assets are grouped by place and sorted as people count", () => {
 test("the least learnt comes first", () => {
   const assets = [asset("b", { state: "learning", learning_ratio: 0.9 }), asset("a", { state: "learning", learning_ratio: 0.2 }), asset("c")];
   assert.deepEqual(learners(assets).map(({ id }) => id), ["a", "b"]);
+});
+
+test("what happened is told newest first, each step of an alarm by itself", () => {
+  const over = alarm("1", "a", { returned_at: "2026-11-23T11:30:00.000Z", acked_at: "2026-11-23T11:10:00.000Z" });
+  const events = recentEvents([over, alarm("2", "b", { raised_at: "2026-11-23T11:20:00.000Z" })], 3);
+  assert.deepEqual(events.map(({ alarm: { id }, what }) => `${id} ${what}`), ["1 returned", "2 raised", "1 acknowledged"]);
 });

@@ -18,6 +18,13 @@ test("a bad value is hidden, an uncertain one is shown and marked", () => {
   assert.deepEqual(doubtful(series), [[2, 3]]);
 });
 
+test("a bucket with a bad reading among good ones is shown and marked", () => {
+  const bucket = { ...history([0, 60_000], [1, 2], ["good", "bad"]), level: "1min" };
+  const series = toSeries(bucket);
+  assert.deepEqual(series.mean, [1, 2]);
+  assert.deepEqual(doubtful(series), [[60, 60]]);
+});
+
 test("raw points have no band", () => {
   const flat = toSeries(history([0, 1_000], [1, 2]));
   assert.equal(hasBand(flat), false);
@@ -56,6 +63,19 @@ test("no end in sight leaves the fan open at the top", () => {
   const shape = fan({ ...RUL, p95_h: null }, [], NOW_S);
   assert.equal(shape.failure.to, null);
   assert.ok(shape.high.every((hours) => hours === null || hours >= shape.top));
+});
+
+test("a time without estimates breaks the fan", () => {
+  const at = [0, 1, 2, 3, 20, 21].map((minute) => new Date((NOW_S - 3_000 + minute * 60) * 1_000).toISOString());
+  const shape = fan(RUL, at.map((time) => ({ at: time, p05_h: 5, p50_h: 9, p95_h: 14 })), NOW_S);
+  assert.equal(shape.x.length, 6 + 1 + 4);
+  assert.equal(shape.low[4], null);
+  assert.equal(shape.middle[4], null);
+});
+
+test("when even the earliest quantile lies at never, the fan has no dates", () => {
+  const shape = fan({ available: true, p05_h: null, p50_h: null, p95_h: null }, [], NOW_S);
+  assert.equal(shape.failure, null);
 });
 
 test("without an estimate and a history there is no fan", () => {
