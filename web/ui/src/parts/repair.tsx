@@ -51,6 +51,7 @@ function Form({ asset, close, done }: { asset: Asset; close: () => void; done: (
           value={actor.value}
           onInput={(event) => {
             actor.value = event.currentTarget.value;
+            setError(null);
           }}
         />
       </label>

@@ -130,6 +130,7 @@ function Active({ alarms, reload }: { alarms: readonly Alarm[]; reload: () => vo
               value={actor.value}
               onInput={(event) => {
                 actor.value = event.currentTarget.value;
+                setError(null);
               }}
             />
           </label>
