@@ -11,6 +11,7 @@ mod endpoint;
 mod node;
 mod receiver;
 mod session;
+mod settings;
 
 use std::time::Duration;
 

@@ -25,6 +25,7 @@ use crate::{
 ///
 /// At the end of the session all tags become bad, except where only one unit is at fault
 /// ([`SessionError::reconnects_at_once`]): then the others keep their values, because the next session begins at once.
+/// The error goes to the caller alone, who notes it in the status and decides what is next.
 ///
 /// # Errors
 /// The reason why the session has ended; it ends in no other way.
@@ -37,16 +38,8 @@ pub async fn run(
 ) -> Result<Infallible, SessionError> {
     status.update(|status| status.sessions += 1);
     let Err(error) = session(source, quarantine, sink, status, now).await;
-    let at = now();
-    status.update(|status| {
-        status.last_error = Some(error.in_words());
-        status.last_error_at = Some(at);
-        if !error.reconnects_at_once() {
-            status::enter(status, ConnectorState::BackingOff, at);
-        }
-    });
     if !error.reconnects_at_once() {
-        let reason = error.reason();
+        let (at, reason) = (now(), error.reason());
         let readings = source.tag_ids().map(|tag| Reading::bad(tag, at, reason)).collect();
         sink.offer(Batch::Readings(readings));
     }

@@ -177,7 +177,10 @@ impl OpcuaConfig {
 
     /// Things that work, but that a person should know.
     pub fn warnings(&self) -> Vec<String> {
-        let numbered = self.tag.iter().filter(|tag| tag.node.starts_with("ns="));
+        let is_numbered = |tag: &&OpcuaTagConfig| {
+            NodeAddress::parse(&tag.node).is_some_and(|node| node.is_numbered())
+        };
+        let numbered = self.tag.iter().filter(is_numbered);
         let mut warnings = vec![format!(
             "opcua `{}`: security none: values travel in the clear and can be changed on the way",
             self.name

@@ -50,6 +50,11 @@ impl NodeAddress {
         Some(Self { namespace, identifier })
     }
 
+    /// Whether it depends on a number the server may change; 0 (OPC UA itself) and 1 (the server's own) are fixed.
+    pub(super) fn is_numbered(&self) -> bool {
+        matches!(self.namespace, Namespace::Index(index) if index > 1)
+    }
+
     /// The node's id on this server, if it has the namespace.
     pub(super) fn resolve(&self, namespaces: &[String]) -> Option<NodeId> {
         let index = match &self.namespace {

@@ -4,7 +4,6 @@
 use std::{
     convert::Infallible,
     io,
-    path::Path,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
@@ -14,57 +13,42 @@ use bellwether_domain::{ConnectorState, Reading, Reason};
 use futures_util::{Stream, TryStreamExt};
 use opcua::{
     client::{
-        ClientBuilder, ClientConfig, IdentityToken, Session, SessionBuilder, SessionPollResult,
+        ClientConfig, IdentityToken, Session, SessionBuilder, SessionPollResult,
         SubscriptionActivity, transport::TransportPollResult,
     },
     core::ResponseMessage,
-    crypto::CertificateStore,
-    sync::RwLock,
     types::{
-        DateTime, EndpointDescription, Error, GetEndpointsRequest, MonitoredItemCreateRequest,
-        MonitoringMode, MonitoringParameters, NodeId, ReadValueId, RequestHeader, StatusCode,
-        TimestampsToReturn, VariableId, Variant,
+        DateTime, EndpointDescription, Error, GetEndpointsRequest, NodeId, ReadValueId,
+        RequestHeader, StatusCode, TimestampsToReturn, VariableId, Variant,
     },
 };
 use tokio::{
     select,
     time::{Instant, sleep_until, timeout},
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{
     EndpointUrl, Source,
-    config::MISSED_KEEP_ALIVES,
-    connector::{MAX_CHUNK_BYTES, TcpConnector},
+    connector::TcpConnector,
     endpoint,
-    receiver::{Receiver, Shared, handle},
+    receiver::{Receiver, Shared},
+    settings::{
+        LIFETIME_KEEP_ALIVES, MAX_NOTIFICATIONS, client_config, item, keep_alive_count,
+        no_certificates, silence_limit,
+    },
 };
 use crate::{Batch, Now, SessionError, Sink, StatusCell, status};
 
-/// Largest message, in all its chunks: a browse answer or a burst of waveforms fits, an attack does not.
-const MAX_MESSAGE_BYTES: usize = 16 << 20;
-/// The library's default of 1000 breaks off publish responses of servers with many values.
-const MAX_ARRAY_LENGTH: usize = 100_000;
-/// Notifications in one publish response. A few would make servers with a short queue drop values.
-const MAX_NOTIFICATIONS: u32 = 1_000;
 /// Monitored items created with one call.
 const ITEMS_A_CALL: usize = 500;
-/// Values the server keeps for each item between two publish responses.
-const QUEUE_SIZE: u32 = 10;
-/// The subscription dies in the server after so many keep-alives without a client.
-const LIFETIME_KEEP_ALIVES: u32 = 6;
-/// After how long without a client the session dies in the server.
-const SESSION_TIMEOUT_MS: u32 = 30_000;
-/// A server that wants to be quiet for longer than this between keep-alives is not believed.
-const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long a session that has to end may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How often items the server has refused are tried again.
 const RETRY: Duration = Duration::from_secs(60);
-/// Where there are no certificates: with security none, none are read or written.
-const NO_CERTIFICATES: &str = "/dev/null";
 
-/// Reads from the server until the session ends. At its end all tags become bad.
+/// Reads from the server until the session ends. At its end all tags become bad; the error goes to the caller alone, who
+/// notes it in the status and decides what is next.
 ///
 /// # Errors
 /// The reason why the session has ended; it ends in no other way.
@@ -77,17 +61,11 @@ pub async fn run(
     let at = now();
     status.update(|status| {
         status.sessions += 1;
+        status.silent.clear();
         status::enter(status, ConnectorState::Connecting, at);
     });
     let Err(error) = Connection { source, sink, status, now }.session().await;
-    let at = now();
-    status.update(|status| {
-        status.last_error = Some(error.in_words());
-        status.last_error_at = Some(at);
-        status.silent.clear();
-        status::enter(status, ConnectorState::BackingOff, at);
-    });
-    let reason = error.reason();
+    let (at, reason) = (now(), error.reason());
     let readings = source.tag_ids().map(|tag| Reading::bad(tag, at, reason)).collect();
     sink.offer(Batch::Readings(readings));
     Err(error)
@@ -246,6 +224,7 @@ impl Connection<'_> {
         shared.subscribed();
         let all: Vec<usize> = (0..self.source.tags.len()).collect();
         let mut missing = self.monitor(session, subscription, all).await?;
+        self.warn_of_security();
         let mut tried_again_at = Instant::now() + RETRY;
         loop {
             let silent_at = shared.published_at().unwrap_or_else(Instant::now) + limit;
@@ -260,6 +239,20 @@ impl Connection<'_> {
                 missing = self.monitor(session, subscription, missing).await?;
                 tried_again_at = Instant::now() + RETRY;
             }
+        }
+    }
+
+    /// Said once a session, for the log; `bellwether check` says it too.
+    fn warn_of_security(self) {
+        let source = self.source.name.as_str();
+        warn!(source, "security none: values travel in the clear and can be changed on the way");
+        let numbered = self.source.tags.iter().filter(|tag| tag.node.is_numbered()).count();
+        if numbered > 0 {
+            warn!(
+                source,
+                numbered,
+                "nodes name their namespace by number, which servers may change: use nsu="
+            );
         }
     }
 
@@ -412,61 +405,6 @@ async fn goodbye(
         Ok((Err(error), ())) => debug!(%error, "the session could not be closed"),
         Err(_) => debug!("the server did not say goodbye in time"),
     }
-}
-
-fn client_config(source: &Source) -> ClientConfig {
-    ClientBuilder::new()
-        .application_name("Bellwether")
-        .application_uri("urn:bellwether:gateway")
-        .product_uri("urn:bellwether")
-        .session_name(format!("bellwether {}", source.name))
-        .pki_dir(NO_CERTIFICATES)
-        .session_retry_limit(0)
-        .recreate_subscriptions(false)
-        .max_array_length(MAX_ARRAY_LENGTH)
-        .max_message_size(MAX_MESSAGE_BYTES)
-        .max_chunk_count(2 * MAX_MESSAGE_BYTES / MAX_CHUNK_BYTES)
-        .max_chunk_size(MAX_CHUNK_BYTES)
-        .max_incoming_chunk_size(MAX_CHUNK_BYTES)
-        .request_timeout(source.timeout)
-        .publish_timeout(source.keep_alive * (MISSED_KEEP_ALIVES + 1))
-        .min_publish_interval(source.publishing_interval.min(Duration::from_millis(100)))
-        .keep_alive_interval(source.keep_alive.max(Duration::from_secs(5)))
-        .max_failed_keep_alive_count(2)
-        .session_timeout(SESSION_TIMEOUT_MS)
-        .into_config()
-}
-
-fn no_certificates() -> Arc<RwLock<CertificateStore>> {
-    Arc::new(RwLock::new(CertificateStore::new(Path::new(NO_CERTIFICATES))))
-}
-
-fn item(source: &Source, tag: usize, node: NodeId) -> MonitoredItemCreateRequest {
-    let parameters = MonitoringParameters {
-        client_handle: handle(tag),
-        sampling_interval: source.sampling_interval.as_secs_f64() * 1e3,
-        queue_size: QUEUE_SIZE,
-        discard_oldest: true,
-        ..MonitoringParameters::default()
-    };
-    MonitoredItemCreateRequest::new(node.into(), MonitoringMode::Reporting, parameters)
-}
-
-/// After how many quiet publishing intervals the server says that it is alive.
-fn keep_alive_count(source: &Source) -> u32 {
-    let intervals =
-        source.keep_alive.as_millis().div_ceil(source.publishing_interval.as_millis().max(1));
-    u32::try_from(intervals).unwrap_or(u32::MAX).max(1)
-}
-
-/// How long the server may publish nothing, by what it has made of our wishes.
-fn silence_limit(session: &Session, subscription: u32, source: &Source) -> Duration {
-    let state = session.subscription_state.lock();
-    let revised = state.get(subscription).map(|subscription| {
-        subscription.publishing_interval().saturating_mul(subscription.max_keep_alive_count())
-    });
-    let keep_alive = revised.unwrap_or_default().max(source.keep_alive).min(LONGEST_KEEP_ALIVE);
-    keep_alive * MISSED_KEEP_ALIVES
 }
 
 /// Whether the server will refuse until somebody changes something.
