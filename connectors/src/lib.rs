@@ -50,4 +50,6 @@ pub struct TagMeta {
 pub struct WaveformMeta {
     /// Samples per second.
     pub sample_rate_hz: f64,
+    /// Wall time from one burst to the next, in milliseconds.
+    pub period_ms: u64,
 }

@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The daemon as a library, so that tests can boot it. Wiring only: what it does is in the packages it wires.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod northbound;
+pub mod pump;
+pub mod sources;
+pub mod status;
+pub mod systemd;
+pub mod tasks;
+pub mod telemetry;
+pub mod writer;

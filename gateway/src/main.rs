@@ -1,2 +1,7 @@
-//! The `bellwether` binary.
-fn main() {}
+//! The `bellwether` binary; everything is in the library, so that tests can boot it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bellwether::cli::main()
+}

@@ -72,6 +72,29 @@ pub(crate) async fn write(
     Ok(())
 }
 
+pub(crate) const JOURNAL_ORPHANS: &str = "
+    INSERT INTO alarm_journal (alarm_id, asset, at_us, transition, state, severity, actor, sentence)
+    SELECT id, asset, ?2, 'returned', 'normal', severity, NULL, sentence FROM alarm
+    WHERE state <> 'normal' AND id NOT IN (SELECT value FROM json_each(?1))
+    ON CONFLICT DO NOTHING";
+pub(crate) const CLOSE_ORPHANS: &str = "
+    UPDATE alarm SET state = 'normal', returned_at_us = COALESCE(returned_at_us, ?2)
+    WHERE state <> 'normal' AND id NOT IN (SELECT value FROM json_each(?1))";
+
+/// Closes the alarms that nobody watches any more; how many those were.
+pub(crate) async fn close_orphans(
+    connection: &mut SqliteConnection,
+    watched: &[AlarmId],
+    at: Timestamp,
+) -> Result<u64, sqlx::Error> {
+    let watched: Vec<u64> = watched.iter().map(|id| id.0).collect();
+    let watched = serde_json::to_string(&watched).expect("numbers have a JSON form");
+    let at = at.as_micros();
+    sqlx::query(JOURNAL_ORPHANS).bind(&watched).bind(at).execute(&mut *connection).await?;
+    let closed = sqlx::query(CLOSE_ORPHANS).bind(&watched).bind(at).execute(connection).await?;
+    Ok(closed.rows_affected())
+}
+
 const fn code_word(code: ExplanationCode) -> &'static str {
     match code {
         ExplanationCode::UnlikeLearnt => "unlike_learnt",

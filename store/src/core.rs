@@ -1,6 +1,6 @@
 //! `core.db`: what must not be lost. `synchronous=FULL`: when a call returns, it is on disk.
 
-use bellwether_domain::Timestamp;
+use bellwether_domain::{AlarmId, Timestamp};
 use sqlx::{SqliteConnection, sqlite::SqliteSynchronous};
 
 use crate::{
@@ -72,12 +72,33 @@ impl Core {
         for message in &commit.outgoing {
             outbox::add(connection, message).await?;
         }
+        if let Some(bytes) = &commit.snapshot {
+            snapshot::save(connection, bytes, commit.at).await?;
+        }
         let bounds =
             outbox::Bounds { rows: self.options.summary_rows, bytes: self.options.summary_bytes };
         for uplink in uplinks_with_summaries(commit) {
             outbox::trim(connection, uplink, bounds).await?;
         }
         note_time(connection, commit.at).await
+    }
+
+    /// Closes the active alarms that the engine does not know of, because what it knew could not be read: without this
+    /// they would stand for ever. Each leaves a `returned` in the journal.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub async fn close_orphaned_alarms(
+        &self,
+        watched: &[AlarmId],
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let doing = "alarms that nobody watches were closed";
+        let sql = self.database.sql(doing);
+        let mut write = self.database.begin(doing).await?;
+        let closed = alarms::close_orphans(&mut write, watched, at).await.map_err(sql)?;
+        write.commit().await?;
+        Ok(closed)
     }
 
     /// Keeps the engine's snapshot; the two newest stay.

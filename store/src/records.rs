@@ -19,6 +19,8 @@ pub struct CoreCommit {
     pub outgoing: Vec<Outgoing>,
     /// Repairs that somebody reported.
     pub maintenance: Vec<Maintenance>,
+    /// The engine's state after these transitions, so that after a restart it knows of the same alarms.
+    pub snapshot: Option<Vec<u8>>,
 }
 
 /// Which messages go first and which may be dropped.

@@ -82,6 +82,13 @@ pub struct OpcuaTagConfig {
 pub struct WaveformConfig {
     /// Samples per second.
     pub sample_rate_hz: f64,
+    /// Wall time from one burst to the next; after three without a burst its features count as stale.
+    #[serde(default = "default_burst_period_ms")]
+    pub period_ms: u64,
+}
+
+const fn default_burst_period_ms() -> u64 {
+    60_000
 }
 
 const fn default_publishing_interval_ms() -> u64 {
@@ -115,9 +122,9 @@ impl OpcuaConfig {
             role: tag.role,
             failure_above: tag.failure_above,
             failure_below: tag.failure_below,
-            waveform: tag
-                .waveform
-                .map(|waveform| WaveformMeta { sample_rate_hz: waveform.sample_rate_hz }),
+            waveform: tag.waveform.map(|WaveformConfig { sample_rate_hz, period_ms }| {
+                WaveformMeta { sample_rate_hz, period_ms }
+            }),
         })
     }
 

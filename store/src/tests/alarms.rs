@@ -1,6 +1,6 @@
 //! Alarms, journal, repairs, snapshots: what a commit leaves behind.
 
-use bellwether_domain::{AlarmState, Timestamp, Transition};
+use bellwether_domain::{AlarmId, AlarmState, Timestamp, Transition};
 use sqlx::query_scalar;
 
 use super::{
@@ -42,6 +42,31 @@ async fn an_alarm_its_journal_and_its_message_are_there_after_a_restart() {
     assert_eq!(alarm.contributions[0].expected_std_dev.to_bits(), (0.1_f64 + 0.2).to_bits());
     assert_eq!(count(&store, "SELECT count(*) FROM alarm_journal").await, 1);
     assert_eq!(store.core.outbox_stats("scada").await.unwrap().rows, 1);
+}
+
+#[tokio::test]
+async fn alarms_that_nobody_watches_are_closed_and_the_journal_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    store.core.commit(&names(), &commit_of(vec![raised(7), raised(8)])).await.unwrap();
+    assert_eq!(store.core.close_orphaned_alarms(&[AlarmId(8)], at(60)).await.unwrap(), 1);
+    let active = store.reader().alarms(&ACTIVE, 10).await.unwrap();
+    assert_eq!(active.iter().map(|alarm| alarm.id.0).collect::<Vec<_>>(), [8]);
+    let closed =
+        "SELECT count(*) FROM alarm_journal WHERE alarm_id = 7 AND transition = 'returned'";
+    assert_eq!(count(&store, closed).await, 1);
+    assert_eq!(store.core.close_orphaned_alarms(&[AlarmId(8)], at(61)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_alarm_and_the_state_that_knows_of_it_are_one_transaction() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let mut commit = commit_of(vec![raised(7)]);
+    commit.snapshot = Some(b"knows of 7".to_vec());
+    store.core.commit(&names(), &commit).await.unwrap();
+    let (saved_at, bytes) = store.core.load_snapshot().await.unwrap().expect("it was saved");
+    assert_eq!((saved_at, &bytes[..]), (at(1), &b"knows of 7"[..]));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::{
     sealing, snapshot,
 };
 
-const CORE: [&str; 33] = [
+const CORE: [&str; 35] = [
     outbox::PENDING,
     outbox::ACKNOWLEDGE,
     outbox::TOTAL,
@@ -23,6 +23,8 @@ const CORE: [&str; 33] = [
     outbox::ADD_GAP,
     alarms::UPSERT,
     alarms::JOURNAL,
+    alarms::JOURNAL_ORPHANS,
+    alarms::CLOSE_ORPHANS,
     alarms::ALL,
     alarms::ACTIVE,
     alarms::OF_ASSET,

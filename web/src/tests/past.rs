@@ -67,8 +67,8 @@ async fn with_past() -> Gateway {
             alert(Transition::Raised, raised, before(9_000)),
             alert(Transition::Returned, over, before(8_000)),
         ],
-        outgoing: Vec::new(),
         maintenance: vec![repair],
+        ..CoreCommit::default()
     };
     gateway.store.core.commit(&names, &commit).await.unwrap();
     gateway

@@ -1,0 +1,384 @@
+//! The composition root: builds the channels, starts the tasks, waits, and stops them in the direction of the data.
+//!
+//! ```text
+//!  sources ──batches──▶ pump ──commits──▶ writer ──outbox, bell──▶ uplinks
+//!                        │ ▲                                          │
+//!                 status ▼ │ commands                                 ▼
+//!                         web                                       broker
+//! ```
+//! Stopping is channel closure running downstream: the sources stop, the pump drains and saves what was learnt, the
+//! writer commits, the uplinks get a little time to deliver, and the process ends.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use bellwether_analytics::{Engine, Snapshot};
+use bellwether_connectors::{Batch, Sink, StatusCell};
+use bellwether_domain::{
+    AssetPath, ConnectorStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, Timestamp,
+    UplinkStatus,
+};
+use bellwether_store::{Store, StoreOptions};
+use bellwether_web::{CommandRequest, WebState};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc, watch},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    clock::Clock,
+    config::{Config, Setup, SourceSetup},
+    northbound::{self, Uplink},
+    pump::{self, Channels, Commit, Pump},
+    sources,
+    status::Parts,
+    systemd,
+    tasks::Tasks,
+    writer::Writer,
+};
+
+/// How long stopping may take in all before the process ends anyway.
+const GRACE: Duration = Duration::from_millis(4_500);
+
+/// How the gateway is to run.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the databases live.
+    pub data_dir: PathBuf,
+    /// Address of dashboard and API.
+    pub http: SocketAddr,
+    /// How much faster than the wall clock plant time runs; 1 outside the demo.
+    pub speed: f64,
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Where the dashboard listens.
+    pub http: SocketAddr,
+    /// Plant time.
+    pub clock: Clock,
+    /// Everything about it, renewed every second.
+    pub status: watch::Receiver<Arc<GatewayStatus>>,
+    /// What the engine knows, renewed at once when an alarm changes.
+    pub state: watch::Receiver<Arc<PlantStatus>>,
+    /// What each uplink says about itself, in the order of the configuration.
+    pub uplinks: Vec<watch::Receiver<UplinkStatus>>,
+    /// The engine's ear, as the dashboard has it.
+    pub commands: mpsc::Sender<CommandRequest>,
+    store: Store,
+    tasks: Tasks,
+    /// Stops the sources and everything behind them.
+    stop: CancellationToken,
+    /// Stops the uplinks, once the last row has been written.
+    stop_uplinks: CancellationToken,
+}
+
+/// The databases and the clock: what must be there before sources are configured, because plant time continues where
+/// the databases end.
+#[derive(Debug)]
+pub struct Ground {
+    store: Store,
+    /// Plant time.
+    pub clock: Clock,
+    notices: Vec<String>,
+    is_resumed: bool,
+}
+
+impl Ground {
+    /// Opens the databases and starts the clock.
+    ///
+    /// # Errors
+    /// If the data directory cannot be used.
+    pub async fn open(config: &Config, data_dir: &Path, speed: f64) -> anyhow::Result<Self> {
+        let options = StoreOptions {
+            history_bytes: config.store.history_max_mib << 20,
+            summary_rows: config.store.outbox_max_summaries,
+            ..StoreOptions::new(Clock::start(None, 1.0).now())
+        };
+        let store = Store::open(data_dir, options).await?;
+        let floor = store.core.last_plant_time();
+        let notices = store.notices.clone();
+        for notice in &notices {
+            warn!("{notice}");
+        }
+        Ok(Self { store, clock: Clock::start(floor, speed), notices, is_resumed: floor.is_some() })
+    }
+
+    /// Whether the databases hold anything from before.
+    pub fn is_resumed(&self) -> bool {
+        self.is_resumed
+    }
+}
+
+impl Gateway {
+    /// Starts everything; the dashboard can be asked when this returns.
+    ///
+    /// # Errors
+    /// If the dashboard's address cannot be used, or what was learnt cannot be read for a reason of the disk.
+    pub async fn start(
+        config: &Config,
+        setup: Setup,
+        ground: Ground,
+        http: SocketAddr,
+    ) -> anyhow::Result<Self> {
+        let Ground { store, clock, notices, .. } = ground;
+        let listener = TcpListener::bind(http).await.with_context(|| {
+            format!(
+                "the dashboard cannot listen on {http}: free the port, or choose another in [http] listen or with --http"
+            )
+        })?;
+        let http = listener.local_addr().context("the dashboard's address is unknown")?;
+        let engine = restore(config, &setup, &store, clock.now()).await?;
+        let (picture_sender, picture) = watch::channel(Arc::new(GatewayStatus::default()));
+
+        let mut wiring = Wiring::new(config, Arc::clone(&setup.plant), &store, clock.clone());
+        let ends = wiring.pump(engine);
+        let connectors = wiring.sources(setup.sources, ends.batches);
+        let uplinks = wiring.uplinks(&setup.gateway_path, &picture);
+        let disk = wiring.writer(ends.commits, ends.state.clone(), notices);
+        let parts = Parts {
+            device: config.gateway.device.clone(),
+            clock: clock.clone(),
+            plant: setup.plant,
+            state: ends.state.clone(),
+            connectors,
+            uplinks: uplinks.clone(),
+            store: disk,
+            raw_equivalent_bytes: ends.raw_equivalent_bytes,
+            thinned: ends.thinned,
+        };
+        wiring.status(parts, picture_sender);
+        wiring.web(listener, picture.clone(), ends.commands.clone());
+
+        let Wiring { tasks, stop, stop_uplinks, .. } = wiring;
+        let (state, commands) = (ends.state, ends.commands);
+        Ok(Self {
+            http,
+            clock,
+            status: picture,
+            state,
+            uplinks,
+            commands,
+            store,
+            tasks,
+            stop,
+            stop_uplinks,
+        })
+    }
+
+    /// Waits until `asked` completes or a task ends unasked, then stops everything.
+    ///
+    /// # Errors
+    /// The failure of the task that ended unasked, or what went wrong while stopping.
+    pub async fn run_until(mut self, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let failure = tokio::select! {
+            () = asked => None,
+            ended = self.tasks.next_end() => ended,
+        };
+        systemd::stopping();
+        self.stop.cancel();
+        if let Some((name, result)) = failure {
+            // Give the others a chance to save what they have; the process fails in any case.
+            self.stop_uplinks.cancel();
+            let drained = self.tasks.drain(GRACE).await;
+            let Err(error) = result else { bail!("{name} ended without being asked to") };
+            drained.unwrap_or_else(|error| {
+                warn!(error = format!("{error:#}"), "stopping after a failure")
+            });
+            return Err(error.context(format!("{name} failed")));
+        }
+        let drained = self.tasks.drain(GRACE).await;
+        // Last of all: the uplinks have been deleting what they delivered until now.
+        self.store.close().await;
+        drained
+    }
+}
+
+/// The engine with what it had learnt before, if that can be read.
+async fn restore(
+    config: &Config,
+    setup: &Setup,
+    store: &Store,
+    now: Timestamp,
+) -> anyhow::Result<Engine> {
+    let saved = match store.core.load_snapshot().await? {
+        None => None,
+        Some((at, bytes)) => match postcard::from_bytes::<Snapshot>(&bytes) {
+            Ok(snapshot) => {
+                info!(%at, "resuming what was learnt");
+                Some(snapshot)
+            }
+            Err(error) => {
+                warn!(%error, %at, "what was learnt comes from another version and cannot be read: learning begins anew");
+                None
+            }
+        },
+    };
+    let engine = Engine::new(Arc::clone(&setup.plant), config.analytics.clone(), saved);
+    let watched: Vec<_> = engine.status(now).alarms.iter().map(|alarm| alarm.id).collect();
+    let orphans = store.core.close_orphaned_alarms(&watched, now).await?;
+    if orphans > 0 {
+        warn!(
+            orphans,
+            "alarms from before were closed: what the engine knew of them could not be read"
+        );
+    }
+    Ok(engine)
+}
+
+/// The ends of the pump's channels that others hold.
+struct PumpEnds {
+    batches: mpsc::Sender<Batch>,
+    commands: mpsc::Sender<CommandRequest>,
+    commits: mpsc::Receiver<Commit>,
+    state: watch::Receiver<Arc<PlantStatus>>,
+    raw_equivalent_bytes: Arc<AtomicU64>,
+    thinned: Arc<AtomicU64>,
+}
+
+/// What the tasks have in common while they are being started.
+struct Wiring<'a> {
+    config: &'a Config,
+    plant: Arc<Plant>,
+    store: &'a Store,
+    clock: Clock,
+    tasks: Tasks,
+    stop: CancellationToken,
+    stop_uplinks: CancellationToken,
+    bell: Arc<Notify>,
+}
+
+impl<'a> Wiring<'a> {
+    fn new(config: &'a Config, plant: Arc<Plant>, store: &'a Store, clock: Clock) -> Self {
+        Self {
+            config,
+            plant,
+            store,
+            clock,
+            tasks: Tasks::new(),
+            stop: CancellationToken::new(),
+            stop_uplinks: CancellationToken::new(),
+            bell: Arc::new(Notify::new()),
+        }
+    }
+
+    fn pump(&mut self, engine: Engine) -> PumpEnds {
+        let (batches, batch_receiver) = mpsc::channel(pump::SOURCE_QUEUE);
+        let (commands, command_receiver) = mpsc::channel(pump::COMMAND_QUEUE);
+        let (commit_sender, commits) = mpsc::channel(pump::COMMIT_QUEUE);
+        let (status, state) = watch::channel(Arc::new(PlantStatus::default()));
+        let raw_equivalent_bytes = Arc::new(AtomicU64::new(0));
+        let thinned = Arc::new(AtomicU64::new(0));
+        let channels = Channels {
+            batches: batch_receiver,
+            commands: command_receiver,
+            commits: commit_sender,
+            status,
+            raw_equivalent_bytes: Arc::clone(&raw_equivalent_bytes),
+            thinned: Arc::clone(&thinned),
+        };
+        let pump = Pump::new(engine, Arc::clone(&self.plant), self.clock.clone(), channels);
+        self.tasks.spawn("pump", pump.run());
+        PumpEnds { batches, commands, commits, state, raw_equivalent_bytes, thinned }
+    }
+
+    /// The pump ends when the last source has dropped its end of the channel.
+    fn sources(
+        &mut self,
+        sources: Vec<SourceSetup>,
+        batches: mpsc::Sender<Batch>,
+    ) -> Vec<watch::Receiver<ConnectorStatus>> {
+        let mut receivers = Vec::new();
+        for (seed, source) in (1..).zip(sources) {
+            let initial = ConnectorStatus { since: self.clock.now(), ..source.status() };
+            let name = format!("source {}", initial.name);
+            let status = StatusCell::new(initial);
+            receivers.push(status.subscribe());
+            let sink = Sink::new(batches.clone(), status.clone());
+            let (now, stop) = (self.clock.as_fn(), self.stop.clone());
+            self.tasks.spawn(name, sources::run(source, sink, status, now, seed, stop));
+        }
+        receivers
+    }
+
+    fn uplinks(
+        &mut self,
+        gateway_path: &AssetPath,
+        picture: &watch::Receiver<Arc<GatewayStatus>>,
+    ) -> Vec<watch::Receiver<UplinkStatus>> {
+        let mut receivers = Vec::new();
+        for mqtt in &self.config.mqtt {
+            let (status, receiver) = watch::channel(UplinkStatus {
+                name: mqtt.name.clone(),
+                endpoint: mqtt.url.clone(),
+                ..UplinkStatus::default()
+            });
+            receivers.push(receiver);
+            let uplink = Uplink {
+                config: mqtt.clone(),
+                device: self.config.gateway.device.clone(),
+                gateway_path: gateway_path.clone(),
+                core: self.store.core.clone(),
+                bell: Arc::clone(&self.bell),
+                gateway: picture.clone(),
+                clock: self.clock.clone(),
+                status,
+                stop: self.stop_uplinks.clone(),
+            };
+            self.tasks.spawn(format!("uplink {}", mqtt.name), northbound::run(uplink));
+        }
+        receivers
+    }
+
+    fn writer(
+        &mut self,
+        commits: mpsc::Receiver<Commit>,
+        state: watch::Receiver<Arc<PlantStatus>>,
+        notices: Vec<String>,
+    ) -> watch::Receiver<StoreStatus> {
+        let (status, receiver) =
+            watch::channel(StoreStatus { healthy: true, notices, ..StoreStatus::default() });
+        let writer = Writer {
+            core: self.store.core.clone(),
+            history: self.store.history.clone(),
+            plant: Arc::clone(&self.plant),
+            uplinks: self.config.mqtt.iter().map(|mqtt| mqtt.name.clone()).collect(),
+            bell: Arc::clone(&self.bell),
+            state,
+            status,
+        };
+        let written = self.stop_uplinks.clone();
+        self.tasks.spawn("store writer", async move {
+            let result = writer.run(commits).await;
+            written.cancel();
+            result
+        });
+        receiver
+    }
+
+    fn status(&mut self, parts: Parts, picture: watch::Sender<Arc<GatewayStatus>>) {
+        picture.send_replace(Arc::new(parts.assemble()));
+        self.tasks.spawn("status", parts.run(picture, self.stop.clone()));
+    }
+
+    fn web(
+        &mut self,
+        listener: TcpListener,
+        status: watch::Receiver<Arc<GatewayStatus>>,
+        commands: mpsc::Sender<CommandRequest>,
+    ) {
+        let web = WebState { status, reader: self.store.reader(), commands };
+        let stop = self.stop.clone();
+        self.tasks.spawn("web", async move {
+            bellwether_web::serve(listener, web, stop).await.context("the dashboard has failed")
+        });
+    }
+}

@@ -1,0 +1,314 @@
+//! Receive → `Engine::step` → hand on. The only caller of the engine.
+//!
+//! Nothing here waits for the disk, the browser or the broker: what the engine says goes into a bounded channel to the
+//! store writer, and if that is full, raw history is thinned while alarm transitions wait in memory.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bellwether_analytics::{Engine, Input, Output};
+use bellwether_connectors::Batch;
+use bellwether_domain::{
+    Alert, Command, CommandError, HealthReport, Loss, LossCause, Plant, PlantStatus, Reading,
+    Summary, Timestamp,
+};
+use bellwether_store::Maintenance;
+use bellwether_web::CommandRequest;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tracing::{error, warn};
+
+use crate::{clock::Clock, northbound::json, systemd};
+
+/// Batches that may wait between the sources and the engine. When full, a source drops its batch, counts it and records
+/// a loss.
+pub const SOURCE_QUEUE: usize = 256;
+
+/// Commands that may wait. When full, the dashboard answers 503.
+pub const COMMAND_QUEUE: usize = 16;
+
+/// Commits that may wait for the store writer. When full, raw history is thinned; alarm transitions wait in memory.
+pub const COMMIT_QUEUE: usize = 1_024;
+
+/// How often the engine hears that time has passed.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How often the dashboard's picture is renewed.
+const STATUS_PERIOD: Duration = Duration::from_millis(500);
+
+/// How often the engine's state is saved, besides at each alarm transition and at the stop.
+const SNAPSHOT_PERIOD: Duration = Duration::from_secs(60);
+
+/// What one cycle of the pump gives the store writer.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// Plant time of the cycle.
+    pub at: Timestamp,
+    /// Raw history.
+    pub readings: Vec<Reading>,
+    /// Health history.
+    pub health: Vec<HealthReport>,
+    /// Alarm transitions.
+    pub alerts: Vec<Alert>,
+    /// Periodic summaries.
+    pub summaries: Vec<Summary>,
+    /// Gaps.
+    pub losses: Vec<Loss>,
+    /// Repairs somebody has reported.
+    pub maintenance: Vec<Maintenance>,
+    /// Serialised engine state.
+    pub snapshot: Option<Vec<u8>>,
+}
+
+impl Commit {
+    fn is_empty(&self) -> bool {
+        self.readings.is_empty()
+            && self.health.is_empty()
+            && self.alerts.is_empty()
+            && self.summaries.is_empty()
+            && self.losses.is_empty()
+            && self.maintenance.is_empty()
+            && self.snapshot.is_none()
+    }
+
+    /// Takes over everything of `later` that must not be lost: all but the raw readings.
+    fn absorb(&mut self, later: Self) {
+        self.at = later.at;
+        self.health.extend(later.health);
+        self.alerts.extend(later.alerts);
+        self.summaries.extend(later.summaries);
+        self.losses.extend(later.losses);
+        self.maintenance.extend(later.maintenance);
+        self.snapshot = later.snapshot.or(self.snapshot.take());
+    }
+}
+
+/// The ends of the pump's channels.
+#[derive(Debug)]
+pub struct Channels {
+    /// From the sources.
+    pub batches: mpsc::Receiver<Batch>,
+    /// From the dashboard.
+    pub commands: mpsc::Receiver<CommandRequest>,
+    /// To the store writer.
+    pub commits: mpsc::Sender<Commit>,
+    /// To dashboard and uplinks.
+    pub status: watch::Sender<Arc<PlantStatus>>,
+    /// Bytes it would have taken to send every reading on its own.
+    pub raw_equivalent_bytes: Arc<AtomicU64>,
+    /// Readings thinned because the disk was behind.
+    pub thinned: Arc<AtomicU64>,
+}
+
+/// The engine with everything around it.
+#[derive(Debug)]
+pub struct Pump {
+    engine: Engine,
+    plant: Arc<Plant>,
+    clock: Clock,
+    channels: Channels,
+    /// Outputs of the step at hand; kept to reuse its memory.
+    outputs: Vec<Output>,
+    /// What the full channel did not take.
+    waiting: Option<Commit>,
+    /// Since when readings are being thinned, and how many were.
+    thinning: Option<(Timestamp, u64)>,
+    snapshot_due: Instant,
+    status_due: Instant,
+}
+
+enum Event {
+    Batch(Batch),
+    Command(CommandRequest),
+    Tick,
+    Closed,
+}
+
+impl Pump {
+    /// A pump around this engine.
+    pub fn new(engine: Engine, plant: Arc<Plant>, clock: Clock, channels: Channels) -> Self {
+        let now = Instant::now();
+        Self {
+            engine,
+            plant,
+            clock,
+            channels,
+            outputs: Vec::new(),
+            waiting: None,
+            thinning: None,
+            snapshot_due: now + SNAPSHOT_PERIOD,
+            status_due: now,
+        }
+    }
+
+    /// Runs until all sources are gone, then saves the engine's state.
+    ///
+    /// # Errors
+    /// If the store writer is gone, or the engine's state cannot be serialised.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let watchdog_period = systemd::watchdog_period();
+        let mut watchdog_due = Instant::now();
+        loop {
+            let event = tokio::select! {
+                biased;
+                command = self.channels.commands.recv(), if !self.channels.commands.is_closed() => {
+                    command.map_or(Event::Tick, Event::Command)
+                }
+                batch = self.channels.batches.recv() => batch.map_or(Event::Closed, Event::Batch),
+                _ = ticks.tick() => Event::Tick,
+            };
+            if matches!(event, Event::Closed) {
+                break;
+            }
+            let commit = self.cycle(event)?;
+            self.hand_on(commit)?;
+            if let Some(period) = watchdog_period
+                && watchdog_due.elapsed() >= period
+            {
+                systemd::watchdog();
+                watchdog_due = Instant::now();
+            }
+        }
+        self.finish().await
+    }
+
+    /// One step of the engine and what follows from it.
+    fn cycle(&mut self, event: Event) -> anyhow::Result<Commit> {
+        let now = self.clock.now();
+        let mut commit = Commit { at: now, ..Commit::default() };
+        match event {
+            Event::Batch(Batch::Readings(readings)) => {
+                self.step(now, Input::Readings(&readings), &mut commit);
+                let bytes: u64 =
+                    readings.iter().map(|r| json::raw_equivalent_bytes(&self.plant, r)).sum();
+                self.channels.raw_equivalent_bytes.fetch_add(bytes, Ordering::Relaxed);
+                commit.readings = readings;
+            }
+            Event::Batch(Batch::Waveform(waveform)) => {
+                self.step(now, Input::Waveform(&waveform), &mut commit);
+                // A burst sent raw would cost at least its samples in four-byte numbers.
+                let bytes = waveform.samples.len() as u64 * 4;
+                self.channels.raw_equivalent_bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
+            Event::Batch(Batch::Loss(loss)) => commit.losses.push(loss),
+            Event::Command(request) => self.command(now, request, &mut commit),
+            Event::Tick | Event::Closed => {
+                self.step(now, Input::Tick, &mut commit);
+            }
+        }
+        let instant = Instant::now();
+        if !commit.alerts.is_empty() || instant >= self.snapshot_due {
+            // Together with the alarm it caused, so that a restart knows of the same alarms as the database.
+            commit.snapshot = Some(self.snapshot()?);
+            self.snapshot_due = instant + SNAPSHOT_PERIOD;
+        }
+        if !commit.alerts.is_empty() || instant >= self.status_due {
+            self.channels.status.send_replace(Arc::new(self.engine.status(now)));
+            self.status_due = instant + STATUS_PERIOD;
+        }
+        Ok(commit)
+    }
+
+    fn step(
+        &mut self,
+        now: Timestamp,
+        input: Input<'_>,
+        commit: &mut Commit,
+    ) -> Option<CommandError> {
+        self.engine.step(now, input, &mut self.outputs);
+        let mut refused = None;
+        for output in self.outputs.drain(..) {
+            match output {
+                Output::AlarmChanged(alert) => commit.alerts.push(alert),
+                Output::Health(report) => commit.health.push(report),
+                Output::Summary(summary) => commit.summaries.push(summary),
+                Output::Refused(error) => refused = Some(error),
+            }
+        }
+        refused
+    }
+
+    fn command(&mut self, now: Timestamp, request: CommandRequest, commit: &mut Commit) {
+        let refused = self.step(now, Input::Command(&request.command), commit);
+        if refused.is_none()
+            && let Command::MaintenanceDone { asset, actor, note } = request.command
+        {
+            let asset = self.plant.asset(asset).path.to_string();
+            commit.maintenance.push(Maintenance { asset, at: now, actor, note });
+        }
+        let outcome = refused.map_or(Ok(()), Err);
+        if request.reply.send(outcome).is_err() {
+            warn!("whoever gave the command did not wait for the answer");
+        }
+    }
+
+    fn snapshot(&self) -> anyhow::Result<Vec<u8>> {
+        Ok(postcard::to_allocvec(&self.engine.snapshot())?)
+    }
+
+    /// Never waits: what the channel does not take is kept, raw readings excepted.
+    fn hand_on(&mut self, commit: Commit) -> anyhow::Result<()> {
+        let mut commit = match self.waiting.take() {
+            None => commit,
+            Some(mut waiting) => {
+                self.thin(commit.at, commit.readings.len());
+                waiting.absorb(commit);
+                waiting
+            }
+        };
+        if commit.is_empty() {
+            return Ok(());
+        }
+        if let Some((from, count)) = self.thinning.take() {
+            let to = commit.at;
+            let source = "store".to_owned();
+            commit.losses.push(Loss { source, from, to, cause: LossCause::StoreBehind, count });
+        }
+        match self.channels.commits.try_send(commit) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(mut commit)) => {
+                if self.thinning.is_none() {
+                    error!(
+                        "the disk is behind: raw history is being thinned, alarms wait in memory"
+                    );
+                }
+                self.thin(commit.at, commit.readings.len());
+                commit.readings.clear();
+                commit.losses.retain(|loss| loss.cause != LossCause::StoreBehind);
+                self.waiting = Some(commit);
+                Ok(())
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => anyhow::bail!("the store writer is gone"),
+        }
+    }
+
+    fn thin(&mut self, at: Timestamp, readings: usize) {
+        let (_, count) = self.thinning.get_or_insert((at, 0));
+        *count += readings as u64;
+        self.channels.thinned.fetch_add(readings as u64, Ordering::Relaxed);
+    }
+
+    async fn finish(mut self) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        self.channels.status.send_replace(Arc::new(self.engine.status(now)));
+        let mut last = Commit { at: now, snapshot: Some(self.snapshot()?), ..Commit::default() };
+        if let Some(mut waiting) = self.waiting.take() {
+            waiting.absorb(last);
+            last = waiting;
+        }
+        self.channels
+            .commits
+            .send(last)
+            .await
+            .map_err(|_| anyhow::anyhow!("the store writer is gone"))
+    }
+}

@@ -1,0 +1,96 @@
+//! Puts together everything the gateway can say about itself, once a second, for dashboard, API, metrics and uplinks.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bellwether_domain::{
+    ConnectorStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, UplinkStatus,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+/// How often the picture is renewed besides at each change of the engine's state.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Version of the program, as the dashboard and the status message show it.
+pub const BUILD: &str = concat!("bellwether ", env!("CARGO_PKG_VERSION"));
+
+/// Where the parts of the picture come from.
+#[derive(Debug)]
+pub struct Parts {
+    /// The gateway's own name.
+    pub device: String,
+    /// Plant time.
+    pub clock: Clock,
+    /// The running plant.
+    pub plant: Arc<Plant>,
+    /// From the pump.
+    pub state: watch::Receiver<Arc<PlantStatus>>,
+    /// From the sources.
+    pub connectors: Vec<watch::Receiver<ConnectorStatus>>,
+    /// From the uplinks.
+    pub uplinks: Vec<watch::Receiver<UplinkStatus>>,
+    /// From the store writer.
+    pub store: watch::Receiver<StoreStatus>,
+    /// From the pump.
+    pub raw_equivalent_bytes: Arc<AtomicU64>,
+    /// From the pump.
+    pub thinned: Arc<AtomicU64>,
+}
+
+impl Parts {
+    /// The picture now.
+    pub fn assemble(&self) -> GatewayStatus {
+        let raw_equivalent = self.raw_equivalent_bytes.load(Ordering::Relaxed);
+        let mut store = self.store.borrow().clone();
+        store.thinned += self.thinned.load(Ordering::Relaxed);
+        GatewayStatus {
+            build: BUILD.to_owned(),
+            device: self.device.clone(),
+            started_at: self.clock.started_at(),
+            uptime: self.clock.uptime(),
+            speed: self.clock.speed(),
+            plant: Arc::clone(&self.plant),
+            state: PlantStatus::clone(&self.state.borrow()),
+            connectors: self.connectors.iter().map(|part| part.borrow().clone()).collect(),
+            uplinks: self
+                .uplinks
+                .iter()
+                .map(|part| {
+                    let mut uplink = part.borrow().clone();
+                    uplink.bytes_raw_equivalent = raw_equivalent;
+                    uplink
+                })
+                .collect(),
+            store,
+        }
+    }
+
+    /// Renews the picture until `stop`.
+    ///
+    /// # Errors
+    /// If the pump is gone.
+    pub async fn run(
+        mut self,
+        picture: watch::Sender<Arc<GatewayStatus>>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut due = tokio::time::interval(PERIOD);
+        loop {
+            tokio::select! {
+                _ = due.tick() => {}
+                changed = self.state.changed() => if changed.is_err() { break },
+                () = stop.cancelled() => break,
+            }
+            picture.send_replace(Arc::new(self.assemble()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! The store writer: the one task that writes to disk. Alarms with their outbox rows go at once, in one transaction;
+//! raw history goes every few seconds.
+//!
+//! A failing disk never stops acquisition and alarms: what must not be lost is kept and tried again, raw history is
+//! given up and counted, and the status says so.
+
+use std::{sync::Arc, time::Duration};
+
+use bellwether_domain::{AssetId, Plant, PlantStatus, Quality, StoreStatus};
+use bellwether_store::{Core, CoreCommit, History, HistoryBatch, Names, Outgoing, StoreError};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tracing::{error, info, warn};
+
+use crate::{northbound::json, pump::Commit};
+
+/// At most this much raw history is lost in a power cut.
+const HISTORY_PERIOD: Duration = Duration::from_secs(5);
+
+/// History is written earlier when this many readings wait.
+const HISTORY_READINGS: usize = 20_000;
+
+/// How often old history is sealed, thinned and deleted.
+const MAINTENANCE_PERIOD: Duration = Duration::from_secs(60);
+
+/// Raw readings that may wait while the disk fails; beyond that the newest are given up and counted.
+const MAX_WAITING_READINGS: usize = 200_000;
+
+/// The writer's surroundings.
+#[derive(Debug)]
+pub struct Writer {
+    /// Alarms, messages and what was learnt.
+    pub core: Core,
+    /// Raw history and health history.
+    pub history: History,
+    /// What ids are called.
+    pub plant: Arc<Plant>,
+    /// The uplinks that get alerts and summaries.
+    pub uplinks: Vec<String>,
+    /// Rung when the outbox has new rows.
+    pub bell: Arc<Notify>,
+    /// The engine's picture, for the quality of what is sent.
+    pub state: watch::Receiver<Arc<PlantStatus>>,
+    /// What is said about the disk.
+    pub status: watch::Sender<StoreStatus>,
+}
+
+/// What waits for the disk.
+#[derive(Debug, Default)]
+struct Waiting {
+    core: CoreCommit,
+    history: HistoryBatch,
+}
+
+impl Writer {
+    /// Writes until the pump is gone, then writes what is left.
+    ///
+    /// # Errors
+    /// If what must not be lost could not be written at the end.
+    pub async fn run(self, mut commits: mpsc::Receiver<Commit>) -> anyhow::Result<()> {
+        let names = Names::of(&self.plant);
+        let mut waiting = Waiting::default();
+        let mut history_due = interval(HISTORY_PERIOD);
+        history_due.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut maintenance_due = Instant::now() + MAINTENANCE_PERIOD;
+        loop {
+            let received = tokio::select! {
+                biased;
+                commit = commits.recv() => Some(commit),
+                _ = history_due.tick() => None,
+            };
+            let is_history_due = received.is_none();
+            match received {
+                Some(Some(commit)) => self.take(commit, &mut waiting),
+                Some(None) => break,
+                None => {}
+            }
+            self.write_core(&names, &mut waiting).await;
+            if is_history_due || waiting.history.readings.len() >= HISTORY_READINGS {
+                self.write_history(&names, &mut waiting).await;
+            }
+            if Instant::now() >= maintenance_due {
+                self.maintain().await;
+                maintenance_due = Instant::now() + MAINTENANCE_PERIOD;
+            }
+        }
+        self.write_core(&names, &mut waiting).await;
+        self.write_history(&names, &mut waiting).await;
+        let lost = waiting.core.alerts.len();
+        anyhow::ensure!(
+            lost == 0,
+            "{lost} alarm transitions could not be written: see the disk errors above"
+        );
+        info!("everything is on disk");
+        Ok(())
+    }
+
+    fn take(&self, commit: Commit, waiting: &mut Waiting) {
+        for alert in &commit.alerts {
+            let quality = self.quality(alert.alarm.asset);
+            waiting.core.outgoing.extend(
+                self.each_uplink(|uplink| json::alert(&self.plant, uplink, alert, quality)),
+            );
+        }
+        for summary in &commit.summaries {
+            let quality = self.quality(summary.asset);
+            waiting.core.outgoing.extend(
+                self.each_uplink(|uplink| json::summary(&self.plant, uplink, summary, quality)),
+            );
+        }
+        waiting.core.at = commit.at;
+        waiting.core.alerts.extend(commit.alerts);
+        waiting.core.maintenance.extend(commit.maintenance);
+        // The newest state knows of every transition that waits with it.
+        waiting.core.snapshot = commit.snapshot.or(waiting.core.snapshot.take());
+        let room = MAX_WAITING_READINGS.saturating_sub(waiting.history.readings.len());
+        let given_up = commit.readings.len().saturating_sub(room);
+        waiting.history.readings.extend(commit.readings.into_iter().take(room));
+        waiting.history.health.extend(commit.health);
+        waiting.history.losses.extend(commit.losses);
+        if given_up > 0 {
+            self.status.send_modify(|status| status.thinned += given_up as u64);
+        }
+    }
+
+    fn each_uplink(&self, row: impl Fn(&str) -> Outgoing) -> impl Iterator<Item = Outgoing> {
+        self.uplinks.iter().map(move |uplink| row(uplink))
+    }
+
+    /// The worst quality among the asset's tags.
+    fn quality(&self, asset: AssetId) -> Quality {
+        let state = self.state.borrow();
+        let own = state.tags.iter().filter(|tag| self.plant.tag(tag.tag).asset == asset);
+        own.map(|tag| tag.quality).fold(Quality::Good, Quality::worst)
+    }
+
+    async fn write_core(&self, names: &Names, waiting: &mut Waiting) {
+        if waiting.core == (CoreCommit { at: waiting.core.at, ..CoreCommit::default() }) {
+            return;
+        }
+        match self.core.commit(names, &waiting.core).await {
+            Ok(()) => {
+                let has_rows = !waiting.core.outgoing.is_empty();
+                waiting.core = CoreCommit::default();
+                self.succeeded();
+                if has_rows {
+                    self.bell.notify_waiters();
+                }
+            }
+            Err(error) => self.failed("alarms and messages wait in memory", &error),
+        }
+    }
+
+    async fn write_history(&self, names: &Names, waiting: &mut Waiting) {
+        if waiting.history == HistoryBatch::default() {
+            return;
+        }
+        match self.history.append(names, &waiting.history).await {
+            Ok(()) => {
+                waiting.history = HistoryBatch::default();
+                self.succeeded();
+            }
+            Err(error) => self.failed("history waits in memory", &error),
+        }
+    }
+
+    async fn maintain(&self) {
+        let now = self.state.borrow().at;
+        if let Err(error) = self.history.maintain(now).await {
+            warn!(%error, "old history could not be tidied up");
+        }
+        if let Err(error) = self.core.maintain().await {
+            warn!(%error, "the alarm database could not be tidied up");
+        }
+        self.status.send_modify(|status| {
+            status.core_bytes = self.core.bytes();
+            status.history_bytes = self.history.bytes();
+        });
+    }
+
+    fn succeeded(&self) {
+        let recovered =
+            self.status.send_if_modified(|status| !std::mem::replace(&mut status.healthy, true));
+        if recovered {
+            info!("the disk takes data");
+        }
+    }
+
+    /// Reports a failing disk when it begins to fail, not at each attempt.
+    fn failed(&self, consequence: &str, cause: &StoreError) {
+        let text = format!("{cause}: {consequence}");
+        let is_news = self.status.send_if_modified(|status| {
+            status.healthy = false;
+            status.last_error.replace(text.clone()).as_ref() != Some(&text)
+        });
+        if is_news {
+            error!(error = %cause, "the disk does not take data: {consequence}");
+        }
+    }
+}
