@@ -18,7 +18,10 @@ use crate::{
         summary::{OpenPeriod, Tally},
     },
     config::AnalyticsConfig,
-    detection::{baseline::Baseline, commissioning::Commissioning, record_novelty::RecordNovelty},
+    detection::{
+        baseline::Baseline, commissioning::Commissioning, drivers::LAGS,
+        record_novelty::RecordNovelty,
+    },
     engine::Output,
     features::{
         frame::OpenFrame,
@@ -28,6 +31,9 @@ use crate::{
     health::Assessor,
     prognosis::degradation::Degradation,
 };
+
+/// No signal of any machine reaches this, and its powers are still finite.
+const ABSURD: f64 = 1e30;
 
 /// What a step has at hand.
 pub(crate) struct Step<'a> {
@@ -125,7 +131,6 @@ enum Judgement {
     Halted,
     ConditionUnknown,
     ConditionUnseen,
-    ConditionSettling,
 }
 
 /// Everything about one asset that outlives a restart.
@@ -135,7 +140,7 @@ pub(crate) struct AssetState {
     frame: OpenFrame,
     operation: OperationTracker,
     operation_since: Timestamp,
-    /// By driver: mean over the thermal lag; NaN before the first value.
+    /// Lag by lag, by driver: mean over the thermal lag; NaN before the first value.
     lagging: Vec<f64>,
     model: Model,
     judgement: Judgement,
@@ -178,8 +183,8 @@ impl AssetState {
             frame: OpenFrame::new(layout.tags.len(), |tag| layout.is_live[tag]),
             operation: OperationTracker::new(drivers),
             operation_since: now,
-            lagging: vec![f64::NAN; drivers],
-            model: Model::Learning(Commissioning::new(signals, drivers)),
+            lagging: vec![f64::NAN; LAGS * drivers],
+            model: Model::Learning(Commissioning::new(layout.is_thermal.clone(), drivers)),
             judgement: Judgement::Halted,
             is_interrupted: false,
             is_exceeded: false,
@@ -194,7 +199,7 @@ impl AssetState {
             silent_since: now,
             maintained_at: None,
             signals: Vec::with_capacity(signals),
-            condition: Vec::with_capacity(2 * drivers),
+            condition: Vec::with_capacity((1 + LAGS) * drivers),
         }
     }
 
@@ -212,7 +217,7 @@ impl AssetState {
         self.channels.len() == layout.tags.len()
             && self.slots.len() == layout.slot_count()
             && self.novelty.len() == layout.signals.len()
-            && self.lagging.len() == layout.drivers.len()
+            && self.lagging.len() == LAGS * layout.drivers.len()
     }
 
     /// Takes the ids of another plant.
@@ -258,7 +263,7 @@ impl AssetState {
         channel.source_at = Some(reading.at);
         channel.arrived_at = Some(step.now);
         channel.tally.total += 1;
-        if reading.quality.is_good() && reading.value.is_finite() {
+        if reading.quality.is_good() && reading.value.abs() < ABSURD {
             match channel.validator.check(reading.value, tag.range, is_running, is_learning) {
                 Verdict::OutOfRange => {
                     channel.value = reading.value;

@@ -39,7 +39,8 @@ pub struct AnalyticsConfig {
     pub settle_limit_frames: u32,
     /// How far beyond what was learnt a driver may go, as a share of its learnt span, before the condition is unseen.
     pub driver_margin: f64,
-    /// Frames over which the drivers' past is averaged, to explain signals that lag behind (temperatures).
+    /// Frames over which the drivers' past is averaged, to explain signals that lag behind (temperatures); four times as
+    /// many for what lags longer.
     pub thermal_lag_frames: u32,
     /// A value is stuck when it repeats this many times, at least.
     pub stuck_samples: u32,
@@ -100,7 +101,7 @@ impl Default for AnalyticsConfig {
             sensor_off_delay_s: 300,
             silent_periods: 5,
             limit_on_delay_s: 60,
-            limit_off_delay_s: 600,
+            limit_off_delay_s: 3_600,
             limit_deadband: 0.05,
             plan_within_h: 720.0,
             act_within_h: 24.0,

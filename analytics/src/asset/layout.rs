@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bellwether_domain::{AssetId, Plant, Role, TagId};
 
-use crate::detection::expectation::MAX_DRIVERS;
+use crate::detection::drivers::MAX_DRIVERS;
+
+/// UCUM units of temperature, and what people write instead.
+const TEMPERATURE_UNITS: [&str; 6] = ["Cel", "K", "[degF]", "°C", "degC", "°F"];
 
 /// The parts an asset's tags play. "Local" is an index into `tags`.
 #[derive(Clone, Debug)]
@@ -13,6 +16,9 @@ pub(crate) struct Layout {
     pub(crate) tags: Vec<TagId>,
     /// Local indices of the signals that are judged.
     pub(crate) signals: Vec<usize>,
+    /// By signal: a temperature of an asset that starts, stops or changes load. It follows load and weather with hours of
+    /// lag, which a first day of learning does not show.
+    pub(crate) is_thermal: Vec<bool>,
     /// By local index: which signal it is.
     pub(crate) signal_of: Vec<Option<usize>>,
     /// Local indices of the drivers.
@@ -44,7 +50,10 @@ impl Layout {
             })
         };
         let signals: Vec<usize> = having(Role::Condition).collect();
-        let drivers = having(Role::Driver).take(MAX_DRIVERS).collect();
+        let drivers: Vec<usize> = having(Role::Driver).take(MAX_DRIVERS).collect();
+        let is_moved = !drivers.is_empty() || about.running_when.is_some();
+        let is_temperature =
+            |local: usize| TEMPERATURE_UNITS.contains(&plant.tag(tags[local]).unit.as_str());
         let of_tags = |test: &dyn Fn(&bellwether_domain::Tag) -> bool| {
             tags.iter().map(|&id| test(plant.tag(id))).collect::<Vec<bool>>()
         };
@@ -53,6 +62,7 @@ impl Layout {
             signal_of: (0..tags.len())
                 .map(|local| signals.iter().position(|&signal| signal == local))
                 .collect(),
+            is_thermal: signals.iter().map(|&local| is_moved && is_temperature(local)).collect(),
             signals,
             drivers,
             is_live: of_tags(&|tag| !tag.is_waveform && tag.derived.is_none()),

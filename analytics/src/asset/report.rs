@@ -253,10 +253,6 @@ impl AssetState {
                     .collect();
                 format!("{} was not seen while learning: not judged", words.join(" and "))
             }
-            (Operation::Steady, Judgement::ConditionSettling) => {
-                "warming up or cooling down more than was seen while learning: not judged"
-                    .to_owned()
-            }
             (Operation::Steady, _) => "not judged yet".to_owned(),
         }
     }

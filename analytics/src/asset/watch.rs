@@ -5,7 +5,7 @@ use bellwether_domain::{Operation, Plant, Score};
 use super::{AssetState, Judgement, Layout, Model, Step};
 use crate::{
     config::AnalyticsConfig,
-    detection::{baseline::Baseline, expectation::Coverage},
+    detection::{baseline::Baseline, drivers::LONG_LAG},
     features::validate::Sickness,
     prognosis::degradation::Degradation,
 };
@@ -35,12 +35,15 @@ impl AssetState {
         for &local in &layout.drivers {
             self.condition.push(self.trusted(local));
         }
-        let weight = 1.0 / f64::from(step.config.thermal_lag_frames.max(1));
-        for (lagging, &driver) in self.lagging.iter_mut().zip(&self.condition) {
+        let drivers = layout.drivers.len();
+        for (index, lagging) in self.lagging.iter_mut().enumerate() {
+            let driver = self.condition[index % drivers];
+            let frames = step.config.thermal_lag_frames.max(1);
+            let frames = if index < drivers { frames } else { frames.saturating_mul(LONG_LAG) };
             if lagging.is_nan() {
                 *lagging = driver;
             } else if !driver.is_nan() {
-                *lagging += weight * (driver - *lagging);
+                *lagging += (driver - *lagging) / f64::from(frames);
             }
         }
         let after = self.operation.update(
@@ -90,17 +93,7 @@ impl AssetState {
                 }
                 None
             }
-            Model::Ready(baseline) => match baseline.coverage(&self.condition) {
-                Coverage::Seen => Some(self.judge(layout, step)),
-                Coverage::Settling => {
-                    self.pause(Judgement::ConditionSettling);
-                    None
-                }
-                Coverage::Unseen => {
-                    self.pause(Judgement::ConditionUnseen);
-                    None
-                }
-            },
+            Model::Ready(_) => self.judge(layout, step),
         }
     }
 
@@ -136,14 +129,17 @@ impl AssetState {
         }
     }
 
-    fn judge(&mut self, layout: &Layout, step: &Step<'_>) -> Score {
-        let Model::Ready(baseline) = &mut self.model else { return Score::ORDINARY };
+    fn judge(&mut self, layout: &Layout, step: &Step<'_>) -> Option<Score> {
+        let Model::Ready(baseline) = &mut self.model else { return None };
         let machine = &mut self.slots[Layout::MACHINE];
         if self.is_interrupted && !machine.timer.is_on() {
             baseline.restart();
         }
+        let Some(ratio) = baseline.judge(&self.signals, &self.condition) else {
+            self.pause(Judgement::ConditionUnseen);
+            return None;
+        };
         (self.is_interrupted, self.judgement) = (false, Judgement::Judged);
-        let ratio = baseline.judge(&self.signals, &self.condition);
         let AnalyticsConfig { return_ratio, on_delay_frames, off_delay_frames, .. } = *step.config;
         self.is_exceeded = ratio > if self.is_exceeded { return_ratio } else { 1.0 };
         self.judged_frames += 1;
@@ -157,7 +153,7 @@ impl AssetState {
             machine.edge = Some(edge);
         }
         self.watch_signals(layout, step);
-        Score::from_ratio(ratio)
+        Some(Score::from_ratio(ratio))
     }
 
     /// Per signal, at reference conditions: degradation, and record novelty where there are drivers.

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detection::{
-    expectation::{Coverage, DriverSpace, Expectation, standardise},
+    drivers::DriverSpace,
+    expectation::{Expectation, standardise},
     mewma::Mewma,
 };
 
@@ -49,26 +50,29 @@ impl Baseline {
         }
     }
 
-    /// Whether the operating condition was seen while learning.
-    pub(crate) fn coverage(&self, condition: &[f64]) -> Coverage {
-        self.space.coverage(condition)
-    }
-
-    /// Takes one row (NaN: missing) under a condition that is covered; T² over its limit, the larger of both rates.
-    pub(crate) fn judge(&mut self, signals: &[f64], condition: &[f64]) -> f64 {
+    /// Takes one row (NaN: missing); T² over its limit, the larger of both rates. Signals that depend on something about
+    /// the condition that was not seen are left out. `None` when that leaves nothing.
+    pub(crate) fn judge(&mut self, signals: &[f64], condition: &[f64]) -> Option<f64> {
         self.space.regressors(condition, &mut self.regressors);
+        let coverage = self.space.coverage(condition);
         for (j, expectation) in self.expectations.iter().enumerate() {
             if let Some(expectation) = expectation {
-                self.expected[j] = expectation.at(&self.regressors);
-                self.z[j] = standardise(signals[j], self.expected[j].0, self.expected[j].1);
+                let (expected, std_dev) = expectation.at(&self.regressors);
+                self.expected[j] = (expected, std_dev);
+                let value = if expectation.holds(coverage) { signals[j] } else { f64::NAN };
+                self.z[j] = standardise(value, expected, std_dev);
             }
         }
         for (out, &j) in self.joint_z.iter_mut().zip(&self.joint) {
             *out = self.z[j];
         }
+        // A model of nothing has nothing to be kept from judging.
+        if !coverage.unseen.is_empty() && self.joint_z.iter().all(|z| z.is_nan()) {
+            return None;
+        }
         self.fast.update(&self.joint_z);
         self.slow.update(&self.joint_z);
-        self.ratio()
+        Some(self.ratio())
     }
 
     /// T² over its limit, the larger of both rates.
@@ -109,9 +113,12 @@ impl Baseline {
         self.expectations[signal].as_ref().map(Expectation::at_reference)
     }
 
-    /// The newest value of a signal brought to reference conditions; NaN if there is none.
+    /// The newest value of a signal brought to reference conditions; NaN if it was not judged.
     pub(crate) fn at_reference(&self, signal: usize, value: f64) -> f64 {
         let Some(expectation) = &self.expectations[signal] else { return f64::NAN };
+        if self.z[signal].is_nan() {
+            return f64::NAN;
+        }
         let (expected, std_dev) = self.expected[signal];
         let (reference, reference_std_dev) = expectation.at_reference();
         reference + (value - expected) / std_dev * reference_std_dev

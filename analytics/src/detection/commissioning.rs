@@ -6,7 +6,8 @@ use crate::{
     config::AnalyticsConfig,
     detection::{
         baseline::Baseline,
-        expectation::{DriverSpace, Expectation, standardise},
+        drivers::{DriverSpace, LAGS},
+        expectation::{Expectation, standardise},
         mewma::{MAX_CHANNELS, Mewma},
     },
     features::statistics::mean_and_std_dev,
@@ -24,18 +25,22 @@ const MOST_MISSING: f64 = 0.1;
 pub(crate) struct Commissioning {
     signals: usize,
     drivers: usize,
+    /// By signal: heat that follows loads and weather over hours, so not to be judged together with the others.
+    thermal: Vec<bool>,
     rows: Vec<f64>,
     /// The newest row, kept back until the next frame is steady too: the last frame before a stop is part of the stop.
     pending: Vec<f64>,
 }
 
 impl Commissioning {
-    pub(crate) const fn new(signals: usize, drivers: usize) -> Self {
-        Self { signals, drivers, rows: Vec::new(), pending: Vec::new() }
+    /// For one flag a signal, whether it is known to be thermal.
+    pub(crate) const fn new(thermal: Vec<bool>, drivers: usize) -> Self {
+        let signals = thermal.len();
+        Self { signals, drivers, thermal, rows: Vec::new(), pending: Vec::new() }
     }
 
     const fn width(&self) -> usize {
-        self.signals + 2 * self.drivers
+        self.signals + (1 + LAGS) * self.drivers
     }
 
     /// Complete rows so far.
@@ -86,7 +91,12 @@ impl Commissioning {
                 standardised_column(&column(j), expectation.as_ref(), &regressors)
             })
             .collect();
-        let joint = choose_joint(&standardised, config.drift_share);
+        let mut joint = choose_joint(&standardised, config.drift_share);
+        joint.retain(|&j| {
+            !self.thermal.get(j).is_some_and(|&thermal| thermal)
+                && !expectations[j].as_ref().is_some_and(Expectation::lags_behind)
+        });
+        joint.truncate(MAX_CHANNELS);
         let unseen: Vec<Vec<f64>> = joint
             .iter()
             .map(|&j| {
@@ -141,7 +151,7 @@ fn as_if_unseen(
         let rows = first..(first + block).min(values.len());
         let mut others = values.to_vec();
         others[rows.clone()].fill(f64::NAN);
-        let without = Expectation::learn(&others, regressors, space);
+        let without = expectation.relearn(&others, regressors, space);
         for row in rows {
             let (expected, std_dev) = expectation.at(&regressors[row]);
             let shift = (expected - without.at(&regressors[row]).0) / std_dev;
@@ -159,7 +169,6 @@ fn choose_joint(columns: &[Vec<f64>], drift_share: f64) -> Vec<usize> {
             let (_, std_dev) = mean_and_std_dev(columns[j].iter().copied());
             std_dev > 1e-6 && share_between_blocks(&columns[j]) <= drift_share
         })
-        .take(MAX_CHANNELS)
         .collect()
 }
 
@@ -189,7 +198,7 @@ mod tests {
 
     fn finished(signals: usize, row: impl Fn(u32) -> Vec<f64>) -> Baseline {
         let config = AnalyticsConfig::default();
-        let mut commissioning = Commissioning::new(signals, 0);
+        let mut commissioning = Commissioning::new(vec![false; signals], 0);
         for i in 0..400 {
             commissioning.add(&row(i), &[], &config);
         }
@@ -209,7 +218,7 @@ mod tests {
     #[test]
     fn the_last_row_before_a_stop_is_not_learnt() {
         let config = AnalyticsConfig::default();
-        let mut commissioning = Commissioning::new(1, 0);
+        let mut commissioning = Commissioning::new(vec![false], 0);
         commissioning.add(&[1.0], &[], &config);
         commissioning.add(&[99.0], &[], &config);
         commissioning.interrupt();
@@ -222,6 +231,6 @@ mod tests {
     #[test]
     fn an_asset_without_signals_to_judge_gets_a_baseline_that_says_nothing() {
         let mut baseline = finished(0, |_| vec![]);
-        assert!(baseline.judge(&[], &[]).abs() < 1e-12);
+        assert!(baseline.judge(&[], &[]).is_some_and(|ratio| ratio.abs() < 1e-12));
     }
 }

@@ -1,136 +1,34 @@
-//! SD, expectation: what a signal should be at the present speed and load. A ridge regression on the drivers and their
-//! squares, and on how far the drivers' past differs from their present (thermal lag); what is judged is the residual in
-//! units of its own spread. Regression-adjusted (cause-selecting) control charts: Hawkins 1991, *Technometrics* 33.
+//! SD, expectation: what a signal should be at the present speed and load. A ridge regression on the drivers that matter
+//! to it and their powers; what is judged is the residual in units of its own spread. Signals that follow the drivers' past
+//! (thermal lag) are recognised, because hours of learning do not tell what days of weather and stops will do to them.
+//! Regression-adjusted (cause-selecting) control charts: Hawkins 1991, *Technometrics* 33.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::AnalyticsConfig,
-    detection::cholesky::Packed,
-    features::statistics::{mean_and_std_dev, robust_centre_and_scale},
+    detection::{
+        drivers::{Coverage, DriverSet, DriverSpace, LAGS, Part},
+        regression::{TRIM, dot, fit_twice},
+    },
+    features::statistics::robust_centre_and_scale,
 };
 
-/// The most drivers one asset's model takes; further ones are shown but explain nothing.
-pub(crate) const MAX_DRIVERS: usize = 6;
-const RIDGE: f64 = 1e-3;
-/// Residuals further out than this many spreads do not take part in the second fit.
-const TRIM: f64 = 4.0;
-/// A driver that moved less than this share of its size has explained nothing.
-const LEAST_SPREAD: f64 = 2e-3;
-/// A box is at least this share of a driver's size wider than what was seen.
-const LEAST_MARGIN: f64 = 0.02;
-/// A signal lags behind its drivers when their past makes the spread of its residual smaller than this share.
-const LAG_GAIN: f64 = 0.8;
+/// A driver matters to a signal when leaving it out makes the spread of the residual larger than this multiple.
+const RELEVANCE: f64 = 1.05;
+/// A cube belongs to a signal when it makes the spread smaller than this share: at the ends of a range it counts.
+const CUBE_GAIN: f64 = 0.98;
+/// A signal lags behind its drivers when their past makes the spread smaller than this share.
+const PAST_GAIN: f64 = 0.8;
 const LARGEST_Z: f64 = 25.0;
-
-/// One driver as seen while learning.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Axis {
-    centre: f64,
-    scale: f64,
-    low: f64,
-    high: f64,
-    /// Range of the lagging mean minus the driver itself.
-    behind_low: f64,
-    behind_high: f64,
-    explains: bool,
-}
-
-/// Whether an operating condition was seen while learning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coverage {
-    /// It was.
-    Seen,
-    /// The drivers were, but not so soon after so different ones: the machine warms up or cools down.
-    Settling,
-    /// The drivers were not.
-    Unseen,
-}
-
-/// The operating conditions seen while learning. A condition is the drivers, then their lagging means, in one slice.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct DriverSpace {
-    axes: Vec<Axis>,
-    margin: f64,
-}
-
-impl DriverSpace {
-    /// From the conditions of healthy rows.
-    pub(crate) fn learn<'a>(
-        conditions: impl Iterator<Item = &'a [f64]> + Clone,
-        drivers: usize,
-        config: &AnalyticsConfig,
-    ) -> Self {
-        let axis = |j: usize| {
-            let present = conditions.clone().map(move |condition| condition[j]);
-            let behind = conditions.clone().map(move |c| c[drivers + j] - c[j]);
-            let (centre, scale) = mean_and_std_dev(present.clone());
-            let ((low, high), (behind_low, behind_high)) = (range(present), range(behind));
-            let explains = scale > (LEAST_SPREAD * centre.abs()).max(1e-9);
-            Axis { centre, scale, low, high, behind_low, behind_high, explains }
-        };
-        Self { axes: (0..drivers).map(axis).collect(), margin: config.driver_margin }
-    }
-
-    /// Whether conditions like this one were seen: for each driver, and for how far its past differs from its present,
-    /// the range with a margin.
-    pub(crate) fn coverage(&self, condition: &[f64]) -> Coverage {
-        let mut coverage = Coverage::Seen;
-        for (j, axis) in self.axes.iter().enumerate() {
-            let size = axis.low.abs().max(axis.high.abs());
-            let margin = (self.margin * (axis.high - axis.low)).max(LEAST_MARGIN * size).max(1e-9);
-            let within =
-                |value: f64, low: f64, high: f64| (low - margin..=high + margin).contains(&value);
-            if !within(condition[j], axis.low, axis.high) {
-                return Coverage::Unseen;
-            }
-            let behind = condition[self.axes.len() + j] - condition[j];
-            if !within(behind, axis.behind_low.min(0.0), axis.behind_high.max(0.0)) {
-                coverage = Coverage::Settling;
-            }
-        }
-        coverage
-    }
-
-    /// The regressors of a condition: 1, then for each driver that moved: d, d², lagging mean − d, standardised. What
-    /// lies beyond the range learnt and its margin is taken as its end: a parabola is no guide out there.
-    pub(crate) fn regressors(&self, condition: &[f64], out: &mut Vec<f64>) {
-        out.clear();
-        out.push(1.0);
-        for (j, axis) in self.axes.iter().enumerate().filter(|(_, axis)| axis.explains) {
-            let d = self.reined(condition[j], axis.low, axis.high) - axis.centre;
-            let d = d / axis.scale;
-            let behind = condition[self.axes.len() + j] - condition[j];
-            let behind = self.reined(behind, axis.behind_low, axis.behind_high);
-            out.extend([d, d * d, behind / axis.scale]);
-        }
-    }
-
-    /// A value kept within the margin of a range.
-    fn reined(&self, value: f64, low: f64, high: f64) -> f64 {
-        let margin = self.margin * (high - low);
-        value.clamp(low - margin, high + margin)
-    }
-
-    /// Whether any driver explains anything.
-    pub(crate) fn explains(&self) -> bool {
-        self.axes.iter().any(|axis| axis.explains)
-    }
-}
-
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    // Starting from a finite pair keeps `clamp` from panicking on an empty range.
-    values
-        .fold(None, |range: Option<(f64, f64)>, value| {
-            Some(range.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
-        })
-        .unwrap_or((0.0, 0.0))
-}
 
 /// What one signal should be, and how far it may scatter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Expectation {
     coefficients: Vec<f64>,
+    /// The drivers that matter to it, and those of which nobody knows.
+    depends_on: DriverSet,
+    /// It follows what the drivers were rather than what they are.
+    lags_behind: bool,
     centre: f64,
     scale: f64,
     /// Scatter grows with the level, as that of vibration does; else it is the same everywhere.
@@ -141,36 +39,73 @@ pub(crate) struct Expectation {
 }
 
 impl Expectation {
-    /// From healthy values (NaN: missing) and the regressors of the same rows.
+    /// From healthy values (NaN: missing) and the regressors of the same rows. Finds out which drivers matter.
     pub(crate) fn learn(values: &[f64], regressors: &[Vec<f64>], space: &DriverSpace) -> Self {
-        let (values, regressors): (Vec<f64>, Vec<&[f64]>) = values
-            .iter()
-            .zip(regressors)
-            .filter(|(value, _)| !value.is_nan())
-            .map(|(value, row)| (*value, row.as_slice()))
-            .unzip();
+        let (values, rows) = present_rows(values, regressors);
+        let depends_on = select_drivers(&values, &rows, space);
+        let lags_behind = lags_behind(&values, &rows, space, depends_on);
+        Self { lags_behind, ..Self::learn_rows(&values, &rows, space, depends_on) }
+    }
+
+    /// The same as it would be learnt from other values.
+    pub(crate) fn relearn(
+        &self,
+        values: &[f64],
+        regressors: &[Vec<f64>],
+        space: &DriverSpace,
+    ) -> Self {
+        let (values, rows) = present_rows(values, regressors);
+        Self::learn_rows(&values, &rows, space, self.depends_on)
+    }
+
+    fn learn_rows(
+        values: &[f64],
+        rows: &[&[f64]],
+        space: &DriverSpace,
+        depends_on: DriverSet,
+    ) -> Self {
         let coefficients = if space.explains() {
-            fit_drivers(&values, &regressors)
+            fit_twice(values, rows, &space.chosen_regressors(depends_on)).0
         } else {
             // Without drivers the expectation is the median itself.
-            vec![0.0; regressors.first().map_or(1, |row| row.len())]
+            vec![0.0; rows.first().map_or(1, |row| row.len())]
         };
-        let fits: Vec<f64> = regressors.iter().map(|row| dot(&coefficients, row)).collect();
+        let fits: Vec<f64> = rows.iter().map(|row| dot(&coefficients, row)).collect();
         let residuals: Vec<f64> = values.iter().zip(&fits).map(|(y, f)| y - f).collect();
         let reference_fit = coefficients.first().copied().unwrap_or(0.0);
-        Self::with_spread(coefficients, &fits, &residuals, reference_fit)
+        let depends_on = depends_on.union(space.still());
+        Self::with_spread(coefficients, depends_on, &fits, &residuals, reference_fit)
+    }
+
+    /// Whether the signal follows what the drivers were rather than what they are.
+    pub(crate) const fn lags_behind(&self) -> bool {
+        self.lags_behind
+    }
+
+    /// Whether it can be trusted under this coverage.
+    pub(crate) fn holds(&self, coverage: Coverage) -> bool {
+        !coverage.is_far && !self.depends_on.intersects(coverage.unseen)
     }
 
     /// Chooses between a constant and a proportional spread by likelihood.
     fn with_spread(
         coefficients: Vec<f64>,
+        depends_on: DriverSet,
         fits: &[f64],
         residuals: &[f64],
         reference_fit: f64,
     ) -> Self {
         let (centre, scale) = robust_centre_and_scale(&mut residuals.to_vec());
-        let constant =
-            Self { coefficients, centre, scale, proportional: false, floor: 0.0, reference_fit };
+        let constant = Self {
+            coefficients,
+            depends_on,
+            lags_behind: false,
+            centre,
+            scale,
+            proportional: false,
+            floor: 0.0,
+            reference_fit,
+        };
         let smallest = fits.iter().copied().fold(f64::INFINITY, f64::min);
         if !(reference_fit > 0.0 && smallest > 0.1 * reference_fit) {
             return constant;
@@ -222,71 +157,62 @@ pub(crate) fn standardise(value: f64, expected: f64, std_dev: f64) -> f64 {
     ((value - expected) / std_dev).clamp(-LARGEST_Z, LARGEST_Z)
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
-}
-
-/// Ridge regression, with the drivers' past only where it explains much: what does not lag behind would only be bent by
-/// it under conditions never seen.
-fn fit_drivers(values: &[f64], rows: &[&[f64]]) -> Vec<f64> {
-    let present: Vec<Vec<f64>> = rows
+fn present_rows<'a>(values: &[f64], regressors: &'a [Vec<f64>]) -> (Vec<f64>, Vec<&'a [f64]>) {
+    values
         .iter()
-        .map(|row| {
-            let is_behind = |i: usize| i > 0 && i.is_multiple_of(3);
-            row.iter().enumerate().map(|(i, x)| if is_behind(i) { 0.0 } else { *x }).collect()
-        })
-        .collect();
-    let present: Vec<&[f64]> = present.iter().map(Vec::as_slice).collect();
-    let (without, without_scale) = fit_twice(values, &present);
-    let (with, with_scale) = fit_twice(values, rows);
-    if with_scale < LAG_GAIN * without_scale { with } else { without }
+        .zip(regressors)
+        .filter(|(value, _)| !value.is_nan())
+        .map(|(value, row)| (*value, row.as_slice()))
+        .unzip()
 }
 
-/// Ridge regression, and again without the values the first one finds far out; coefficients and spread of residuals.
-fn fit_twice(values: &[f64], rows: &[&[f64]]) -> (Vec<f64>, f64) {
-    let residuals = |coefficients: &[f64]| -> Vec<f64> {
-        values.iter().zip(rows).map(|(value, row)| value - dot(coefficients, row)).collect()
-    };
-    let first = residuals(&fit(values, rows, |_| true));
-    let (centre, scale) = robust_centre_and_scale(&mut first.clone());
-    let second = fit(values, rows, |i| (first[i] - centre).abs() <= TRIM * scale);
-    let (_, scale) = robust_centre_and_scale(&mut residuals(&second));
-    (second, scale)
-}
-
-fn fit(values: &[f64], rows: &[&[f64]], takes_part: impl Fn(usize) -> bool) -> Vec<f64> {
-    let order = rows.first().map_or(1, |row| row.len());
-    let mut matrix = Packed::zero(order);
-    let mut solution = vec![0.0; order];
-    let weight = 1.0 / rows.len().max(1) as f64;
-    for (_, (value, row)) in values.iter().zip(rows).enumerate().filter(|(i, _)| takes_part(*i)) {
-        matrix.add_outer(row, weight);
-        for (sum, x) in solution.iter_mut().zip(*row) {
-            *sum += weight * x * value;
+/// Backward elimination: a driver that explains nothing would only bend the expectation where it was never seen. Then
+/// cubes are taken in where they explain enough.
+fn select_drivers(values: &[f64], rows: &[&[f64]], space: &DriverSpace) -> DriverSet {
+    let spread = |set: DriverSet| fit_twice(values, rows, &space.chosen_regressors(set)).1;
+    let all = space.moved().fold(DriverSet::default(), |set, j| set.with(j, Part::Level));
+    let (mut set, limit) = (all, RELEVANCE * spread(all));
+    loop {
+        let smaller = space
+            .moved()
+            .filter(|&driver| set.has(driver, Part::Level))
+            .map(|driver| set.without(driver))
+            .map(|candidate| (spread(candidate), candidate))
+            .min_by(|a, b| a.0.total_cmp(&b.0));
+        match smaller {
+            Some((spread, candidate)) if spread <= limit => set = candidate,
+            _ => break,
         }
     }
-    // The intercept is not shrunk, only kept from vanishing when there is no row at all.
-    for i in 0..order {
-        *matrix.at(i, i) += if i == 0 { 1e-12 } else { RIDGE };
+    for driver in space.moved() {
+        let candidate = set.with(driver, Part::Cube);
+        if set.has(driver, Part::Level) && spread(candidate) < CUBE_GAIN * spread(set) {
+            set = candidate;
+        }
     }
-    let chosen: Vec<u8> = (0_u8..).take(order).collect();
-    let mut factor = Packed::zero(order);
-    if !factor.factorise(&matrix, &chosen) {
-        return vec![0.0; order];
+    set
+}
+
+/// Whether the past of the drivers explains much that their present does not.
+fn lags_behind(values: &[f64], rows: &[&[f64]], space: &DriverSpace, set: DriverSet) -> bool {
+    if !space.explains() {
+        return false;
     }
-    factor.solve_lower(&mut solution);
-    factor.solve_upper(&mut solution);
-    solution
+    let spread = |set: DriverSet| fit_twice(values, rows, &space.chosen_regressors(set)).1;
+    let with_past = (0..LAGS)
+        .map(Part::Past)
+        .fold(set, |set, part| space.moved().fold(set, |set, driver| set.with(driver, part)));
+    spread(with_past) < PAST_GAIN * spread(set)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::normal as noise;
+    use crate::{config::AnalyticsConfig, noise::normal as noise};
 
     fn learnt(value: impl Fn(f64, u32) -> f64) -> (DriverSpace, Expectation) {
         let load = |i: u32| 40.0 + f64::from(i * 37 % 60);
-        let conditions: Vec<[f64; 2]> = (0..400).map(|i| [load(i), load(i)]).collect();
+        let conditions: Vec<[f64; 3]> = (0..400).map(|i| [load(i); 3]).collect();
         let space = DriverSpace::learn(
             conditions.iter().map(|c| c.as_slice()),
             1,
@@ -307,7 +233,7 @@ mod tests {
 
     fn expected((space, expectation): &(DriverSpace, Expectation), load: f64) -> (f64, f64) {
         let mut row = Vec::new();
-        space.regressors(&[load, load], &mut row);
+        space.regressors(&[load; 3], &mut row);
         expectation.at(&row)
     }
 
@@ -351,16 +277,66 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_outside_what_was_seen_is_not_covered() {
-        let (space, _) = learnt(|load, _| load);
-        for (load, lagging, expected) in [
-            (50.0, 50.0, Coverage::Seen),
-            (104.0, 100.0, Coverage::Seen),
-            (120.0, 100.0, Coverage::Unseen),
-            // A cold start.
-            (80.0, 5.0, Coverage::Settling),
-        ] {
-            assert_eq!(space.coverage(&[load, lagging]), expected, "{load} {lagging}");
+    fn a_signal_depends_only_on_the_drivers_that_matter_to_it() {
+        let load = |i: u32| 40.0 + f64::from(i * 37 % 60);
+        let ambient = |i: u32| 18.0 + f64::from(i) / 100.0;
+        let condition = |load: f64, ambient: f64, still: f64| {
+            [load, ambient, still, load, ambient, still, load, ambient, still]
+        };
+        let conditions: Vec<[f64; 9]> =
+            (0..400).map(|i| condition(load(i), ambient(i), 7.0)).collect();
+        let config = AnalyticsConfig::default();
+        let space = DriverSpace::learn(conditions.iter().map(|c| c.as_slice()), 3, &config);
+        let regressors: Vec<Vec<f64>> = conditions
+            .iter()
+            .map(|condition| {
+                let mut row = Vec::new();
+                space.regressors(condition, &mut row);
+                row
+            })
+            .collect();
+        let learn = |value: &dyn Fn(u32) -> f64| {
+            let values: Vec<f64> = (0..400).map(value).collect();
+            Expectation::learn(&values, &regressors, &space)
+        };
+        let vibration = learn(&|i| load(i) / 20.0 + 0.1 * noise(i));
+        let temperature = learn(&|i| ambient(i) + load(i) / 10.0 + 0.1 * noise(i));
+        // The third driver stood still, so nobody knows what it does.
+        let depends = |signal: &Expectation| -> Vec<bool> {
+            (0..3).map(|driver| signal.depends_on.has(driver, Part::Level)).collect()
+        };
+        assert_eq!(depends(&vibration), [true, false, true]);
+        assert_eq!(depends(&temperature), [true, true, true]);
+        let warm = space.coverage(&condition(80.0, 25.0, 7.0));
+        assert!(vibration.holds(warm) && !temperature.holds(warm));
+        let other = space.coverage(&condition(80.0, 20.0, 9.0));
+        assert!(!vibration.holds(other));
+    }
+
+    #[test]
+    fn a_signal_that_follows_the_past_of_its_driver_is_recognised() {
+        let load = |i: u32| if i / 40 % 2 == 0 { 50.0 } else { 90.0 };
+        let (mut lagging, mut heat) = ([load(0); 2], load(0));
+        let (mut conditions, mut slow, mut quick) = (Vec::new(), Vec::new(), Vec::new());
+        for i in 0..400 {
+            lagging[0] += (load(i) - lagging[0]) / 30.0;
+            lagging[1] += (load(i) - lagging[1]) / 120.0;
+            heat += (load(i) - heat) / 50.0;
+            conditions.push([load(i), lagging[0], lagging[1]]);
+            slow.push(20.0 + heat / 2.0 + 0.3 * noise(i));
+            quick.push(load(i) / 20.0 + 0.1 * noise(i));
         }
+        let config = AnalyticsConfig::default();
+        let space = DriverSpace::learn(conditions.iter().map(|c| c.as_slice()), 1, &config);
+        let regressors: Vec<Vec<f64>> = conditions
+            .iter()
+            .map(|condition| {
+                let mut row = Vec::new();
+                space.regressors(condition, &mut row);
+                row
+            })
+            .collect();
+        assert!(Expectation::learn(&slow, &regressors, &space).lags_behind());
+        assert!(!Expectation::learn(&quick, &regressors, &space).lags_behind());
     }
 }

@@ -3,6 +3,8 @@
 pub(crate) mod baseline;
 pub(crate) mod cholesky;
 pub(crate) mod commissioning;
+pub(crate) mod drivers;
 pub(crate) mod expectation;
 pub(crate) mod mewma;
 pub(crate) mod record_novelty;
+pub(crate) mod regression;
