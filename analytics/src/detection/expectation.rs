@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_signal_that_follows_the_past_of_its_driver_is_recognised() {
-        let load = |i: u32| if i / 40 % 2 == 0 { 50.0 } else { 90.0 };
+        let load = |i: u32| if (i / 40).is_multiple_of(2) { 50.0 } else { 90.0 };
         let (mut lagging, mut heat) = ([load(0); 2], load(0));
         let (mut conditions, mut slow, mut quick) = (Vec::new(), Vec::new(), Vec::new());
         for i in 0..400 {
