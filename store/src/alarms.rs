@@ -7,7 +7,7 @@ use tracing::warn;
 
 use crate::{
     AlarmFilter, AlarmRecord, Maintenance, Mark, MarkKind, NamedContribution, NamedOperand, Names,
-    codes::word,
+    codes::word, text::Text,
 };
 
 /// Most marks on one chart.
@@ -202,7 +202,7 @@ pub(crate) async fn marks(
     to: Timestamp,
 ) -> Result<Vec<Mark>, sqlx::Error> {
     let query = |statement| {
-        sqlx::query_as::<_, (i64, String, String)>(statement)
+        sqlx::query_as::<_, (i64, Text, Text)>(statement)
             .bind(asset)
             .bind(from.as_micros())
             .bind(to.as_micros())
@@ -210,11 +210,11 @@ pub(crate) async fn marks(
     };
     let alarms = query(MARKS_OF_ALARMS).fetch_all(pool).await?;
     let repairs = query(MARKS_OF_REPAIRS).fetch_all(pool).await?;
-    let alarms = alarms.into_iter().map(|(at_us, transition, text)| {
+    let alarms = alarms.into_iter().map(|(at_us, Text(transition), Text(text))| {
         let kind = if transition == "raised" { MarkKind::Alarm } else { MarkKind::Returned };
         Mark { at: Timestamp::from_micros(at_us), kind, text }
     });
-    let repairs = repairs.into_iter().map(|(at_us, actor, note)| {
+    let repairs = repairs.into_iter().map(|(at_us, Text(actor), Text(note))| {
         let text = if note.is_empty() { actor } else { format!("{note} ({actor})") };
         Mark { at: Timestamp::from_micros(at_us), kind: MarkKind::Repair, text }
     });
@@ -251,9 +251,9 @@ pub(crate) async fn maintenance(
     asset: &str,
     limit: u32,
 ) -> Result<Vec<Maintenance>, sqlx::Error> {
-    let rows: Vec<(i64, String, String)> =
+    let rows: Vec<(i64, Text, Text)> =
         sqlx::query_as(MAINTENANCE).bind(asset).bind(i64::from(limit)).fetch_all(pool).await?;
-    let repair = |(at_us, actor, note)| Maintenance {
+    let repair = |(at_us, Text(actor), Text(note))| Maintenance {
         asset: asset.to_owned(),
         at: Timestamp::from_micros(at_us),
         actor,

@@ -7,6 +7,7 @@ use crate::{
     Class, CoreCommit, Names, OutboxRow, OutboxStats, StoreError, StoreOptions, alarms, backup,
     database::{Database, Kind, within_limit},
     outbox, snapshot,
+    text::Text,
 };
 
 /// The file and its tables.
@@ -34,12 +35,18 @@ impl Core {
     ) -> Result<Self, StoreError> {
         let doing = "it was opened";
         let sql = database.sql(doing);
-        let mut write = database.begin(doing).await?;
-        sqlx::query(FIRST_EPOCH).execute(&mut *write).await.map_err(sql)?;
-        notices.extend(snapshot::verify(&mut write).await.map_err(sql)?);
+        let readers = database.readers();
+        // Nothing is written unless it must be: with a full disk the gateway still starts and watches.
+        let epoch: Option<Text> =
+            sqlx::query_scalar(EPOCH).fetch_optional(readers).await.map_err(sql)?;
+        if epoch.is_none() {
+            let mut write = database.begin(doing).await?;
+            sqlx::query(NEW_EPOCH).execute(&mut *write).await.map_err(sql)?;
+            write.commit().await?;
+        }
+        notices.extend(snapshot::verify(&database).await?);
         let core: Option<i64> =
-            sqlx::query_scalar(LAST_TIME).fetch_one(&mut *write).await.map_err(sql)?;
-        write.commit().await?;
+            sqlx::query_scalar(LAST_TIME).fetch_one(readers).await.map_err(sql)?;
         let last_plant_time = core.map(Timestamp::from_micros).max(history);
         Ok(Self { database, options, last_plant_time })
     }
@@ -210,9 +217,9 @@ fn uplinks_with_summaries(commit: &CoreCommit) -> Vec<&str> {
     uplinks
 }
 
-pub(crate) const FIRST_EPOCH: &str = "
-    INSERT INTO meta (key, value) VALUES ('epoch', lower(hex(randomblob(6)))) ON CONFLICT DO NOTHING";
-/// After a restore, numbers that were given since the backup will be given again: consumers must see new streams.
+pub(crate) const EPOCH: &str = "SELECT value FROM meta WHERE key = 'epoch'";
+/// For a new database, and after a restore: numbers that were given since the backup will be given again, so consumers
+/// must see new streams.
 pub(crate) const NEW_EPOCH: &str = "
     INSERT INTO meta (key, value) VALUES ('epoch', lower(hex(randomblob(6))))
     ON CONFLICT DO UPDATE SET value = excluded.value";

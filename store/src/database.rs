@@ -2,15 +2,13 @@
 
 use std::{
     future::Future,
-    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use sqlx::{
-    Executor, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    Executor, Sqlite, SqlitePool, Transaction,
     migrate::Migrator,
-    pool::PoolConnection,
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
         SqliteSynchronous,
@@ -20,6 +18,8 @@ use sqlx::{
 use crate::{
     StoreError, StoreOptions,
     files::{DirectoryLock, size_of, with_suffix},
+    text::Text,
+    transaction::Write,
 };
 
 /// How long a reader may take. Writes have no limit: a cancelled write may have happened nevertheless.
@@ -120,13 +120,11 @@ impl Database {
         StoreError::Damaged { file: self.file, doing, source: verdict.into() }
     }
 
-    /// Begins a write. `IMMEDIATE`: a deferred transaction that becomes a write later fails at once with code 517.
+    /// Begins a write, as soon as the one before it has ended.
     pub(crate) async fn begin(&self, doing: &'static str) -> Result<Write, StoreError> {
         let sql = self.sql(doing);
         let connection = self.writer.acquire().await.map_err(sql)?;
-        let mut write = Write { connection, is_over: false, file: self.file, doing };
-        write.connection.execute("BEGIN IMMEDIATE").await.map_err(sql)?;
-        Ok(write)
+        Write::begin(connection, self.file, doing).await
     }
 
     /// Begins a read that sees one state of the database however many statements it has.
@@ -183,58 +181,6 @@ impl Database {
     }
 }
 
-/// A write transaction. One that is dropped without [`commit`](Self::commit), because something failed, takes its
-/// connection with it: SQLite rolls back by itself when the disk is full, which sqlx's own transactions do not notice (all
-/// later ones on the connection fail), and a connection whose fsync failed must not be trusted again. The next write opens
-/// a new one.
-pub(crate) struct Write {
-    connection: PoolConnection<Sqlite>,
-    is_over: bool,
-    file: &'static str,
-    doing: &'static str,
-}
-
-impl Write {
-    /// Makes all of it durable, or nothing.
-    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        self.end("COMMIT").await
-    }
-
-    /// Undoes all of it, though nothing failed.
-    pub(crate) async fn undo(mut self) -> Result<(), StoreError> {
-        self.end("ROLLBACK").await
-    }
-
-    async fn end(&mut self, how: &'static str) -> Result<(), StoreError> {
-        let ended = self.connection.execute(how).await;
-        ended.map_err(|error| StoreError::from_sql(self.file, self.doing, error))?;
-        self.is_over = true;
-        Ok(())
-    }
-}
-
-impl Deref for Write {
-    type Target = SqliteConnection;
-
-    fn deref(&self) -> &SqliteConnection {
-        &self.connection
-    }
-}
-
-impl DerefMut for Write {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
-    }
-}
-
-impl Drop for Write {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.connection.close_on_drop();
-        }
-    }
-}
-
 /// Gives up on a read that takes too long, so that it cannot hold back the checkpoint. For reads only.
 pub(crate) async fn within_limit<T>(
     doing: &'static str,
@@ -269,7 +215,7 @@ fn reading(path: &Path) -> SqliteConnectOptions {
         .pragma("query_only", "ON")
 }
 
-type Schema = Vec<(String, Option<String>)>;
+type Schema = Vec<(Text, Option<Text>)>;
 
 async fn schema(pool: &SqlitePool) -> Result<Schema, sqlx::Error> {
     sqlx::query_as(

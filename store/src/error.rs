@@ -150,6 +150,9 @@ impl StoreError {
             Some(5 | 6) => Self::Locked { file, doing, source: error.into() },
             Some(8 | 14) => Self::ReadOnly { file, doing, source: error.into() },
             Some(11 | 26) => Self::Damaged { file, doing, source: error.into() },
+            None if matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
+                Self::Damaged { file, doing, source: error.into() }
+            }
             Some(13) => Self::Full { file, doing, source: error.into() },
             _ => Self::Sql { file, doing, source: error },
         }

@@ -3,9 +3,9 @@
 use bellwether_domain::{HealthReport, HealthState, Loss, LossCause, Timestamp};
 use sqlx::{SqliteConnection, SqlitePool};
 
-use crate::{HealthPoint, RulPoint, codes::word};
+use crate::{HealthPoint, RulPoint, codes::word, text::Text};
 
-/// Most points that are read for one chart, before they are put together.
+/// Most points that are read for one chart, the newest, before they are put together.
 const LIMIT: i64 = 200_000;
 
 pub(crate) const ADD_HEALTH: &str = "
@@ -39,14 +39,14 @@ pub(crate) const HEALTH: &str = "
     SELECT at_us, health, score, state, rul_p05_h, rul_p50_h, rul_p95_h, no_failure_probability
     FROM health_point
     WHERE at_us BETWEEN ?1 AND ?2 AND name_id = (SELECT id FROM name WHERE name = ?3)
-    ORDER BY at_us LIMIT ?4";
+    ORDER BY at_us DESC LIMIT ?4";
 
 #[derive(sqlx::FromRow)]
 struct HealthRow {
     at_us: i64,
     health: f64,
     score: f64,
-    state: String,
+    state: Text,
     rul_p05_h: Option<f64>,
     rul_p50_h: Option<f64>,
     rul_p95_h: Option<f64>,
@@ -67,7 +67,7 @@ impl HealthRow {
             at: Timestamp::from_micros(self.at_us),
             health: self.health,
             score: self.score,
-            state: word(&self.state).unwrap_or(HealthState::Unknown),
+            state: word(&self.state.0).unwrap_or(HealthState::Unknown),
             rul: rul(),
         }
     }
@@ -81,13 +81,14 @@ pub(crate) async fn health(
     to: Timestamp,
     points: usize,
 ) -> Result<Vec<HealthPoint>, sqlx::Error> {
-    let rows: Vec<HealthRow> = sqlx::query_as(HEALTH)
+    let mut rows: Vec<HealthRow> = sqlx::query_as(HEALTH)
         .bind(from.as_micros())
         .bind(to.as_micros())
         .bind(asset)
         .bind(LIMIT)
         .fetch_all(pool)
         .await?;
+    rows.reverse();
     let per_bucket = rows.len().div_ceil(points.max(1)).max(1);
     Ok(rows.chunks(per_bucket).filter_map(worst).collect())
 }
@@ -137,6 +138,8 @@ pub(crate) const LOSSES: &str = "
     SELECT source, from_us, to_us, cause, count FROM loss
     WHERE to_us >= ?1 AND from_us <= ?2 ORDER BY to_us DESC LIMIT ?3";
 
+type LossRow = (Text, i64, i64, Text, i64);
+
 /// Gaps in the data that overlap the stretch, newest first.
 pub(crate) async fn losses(
     pool: &SqlitePool,
@@ -144,13 +147,13 @@ pub(crate) async fn losses(
     to: Timestamp,
     limit: u32,
 ) -> Result<Vec<Loss>, sqlx::Error> {
-    let rows: Vec<(String, i64, i64, String, i64)> = sqlx::query_as(LOSSES)
+    let rows: Vec<LossRow> = sqlx::query_as(LOSSES)
         .bind(from.as_micros())
         .bind(to.as_micros())
         .bind(i64::from(limit))
         .fetch_all(pool)
         .await?;
-    let loss = |(source, from_us, to_us, cause, count): (String, i64, i64, String, i64)| Loss {
+    let loss = |(Text(source), from_us, to_us, Text(cause), count): LossRow| Loss {
         source,
         from: Timestamp::from_micros(from_us),
         to: Timestamp::from_micros(to_us),

@@ -15,12 +15,13 @@ use bellwether_domain::{AssetId, TagId, Timestamp};
 use sqlx::sqlite::SqliteSynchronous;
 
 use crate::{
-    HistoryBatch, Names, StoreError, StoreOptions,
+    HistoryBatch, Names, StoreError, StoreOptions, adoption,
     codes::quality_code,
     database::{Database, Kind},
     health, raw, retention, rollups, sealing,
     segments::RawRow,
     startup::{self, Opened},
+    text::Text,
 };
 
 /// The file and its tables.
@@ -71,7 +72,7 @@ impl History {
             ids: Arc::default(),
             is_checked: Arc::new(AtomicBool::new(is_checked)),
         };
-        sealing::tidy(&history, is_new).await?;
+        adoption::tidy(&history, is_new).await?;
         Ok(history)
     }
 
@@ -137,11 +138,14 @@ impl History {
         let list = serde_json::Value::from(names).to_string();
         let mut write = self.database.begin(doing).await?;
         sqlx::query(ADD_NAMES).bind(&list).execute(&mut *write).await.map_err(sql)?;
-        let rows: Vec<(String, i64)> =
+        let rows: Vec<(Text, i64)> =
             sqlx::query_as(NAME_IDS).bind(&list).fetch_all(&mut *write).await.map_err(sql)?;
         // Known only once it is on disk: a number that was rolled back would be given to another name.
         write.commit().await?;
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
+        self.ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(rows.into_iter().map(|(Text(name), id)| (name, id)));
         Ok(self.known_ids(names).expect("every name has just been given a number"))
     }
 
@@ -167,7 +171,7 @@ impl History {
             self.is_checked.store(true, Ordering::Relaxed);
         }
         let mut done = Maintained::default();
-        sealing::adopt(self, &mut done).await?;
+        adoption::adopt(self, &mut done).await?;
         sealing::seal(self, now, &mut done).await?;
         retention::shrink(self, &mut done).await?;
         self.database.compact().await?;

@@ -5,6 +5,7 @@
 //! Writes are transactions and must never be wrapped in a timeout or a `select!`: a cancelled sqlx future may have
 //! executed nevertheless.
 
+mod adoption;
 mod alarms;
 mod backup;
 mod codes;
@@ -29,6 +30,8 @@ mod startup;
 mod tag_history;
 #[cfg(test)]
 mod tests;
+mod text;
+mod transaction;
 
 use std::path::Path;
 

@@ -9,7 +9,7 @@
 use bellwether_domain::Timestamp;
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
-use crate::{Class, OutboxRow, OutboxStats, Outgoing};
+use crate::{Class, OutboxRow, OutboxStats, Outgoing, text::Text};
 
 /// Bounds of waiting summaries per uplink.
 #[derive(Clone, Copy, Debug)]
@@ -54,15 +54,16 @@ pub(crate) async fn pending(
 }
 
 fn outbox_row(row: &SqliteRow) -> Result<OutboxRow, sqlx::Error> {
+    let text = |column| row.try_get::<Text, _>(column).map(|text| text.0);
     Ok(OutboxRow {
         id: row.try_get("id")?,
         class: class_of(row.try_get("class")?),
-        stream: row.try_get("stream")?,
-        epoch: row.try_get("epoch")?,
+        stream: text("stream")?,
+        epoch: text("epoch")?,
         sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(),
-        topic: row.try_get("topic")?,
+        topic: text("topic")?,
         at: Timestamp::from_micros(row.try_get("at_us")?),
-        body: row.try_get("body")?,
+        body: text("body")?,
         is_gap: row.try_get("is_gap")?,
     })
 }
@@ -224,8 +225,8 @@ async fn drop_oldest(
 
 #[derive(sqlx::FromRow)]
 struct Gap {
-    stream: String,
-    topic: String,
+    stream: Text,
+    topic: Text,
     count: i64,
     first: i64,
     last: i64,
@@ -246,8 +247,8 @@ impl Gap {
         Outgoing {
             uplink: uplink.to_owned(),
             class: Class::Summary,
-            stream: self.stream.clone(),
-            topic: self.topic.clone(),
+            stream: self.stream.0.clone(),
+            topic: self.topic.0.clone(),
             at: to,
             body: body.to_string(),
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use sqlx::{SqliteConnection, query, query_scalar};
 
-use crate::{History, Maintained, StoreError, files::remove_if_there};
+use crate::{History, Maintained, StoreError, files::remove_if_there, text::Text};
 
 /// Deletions in one round; each is a short transaction.
 const ROUND: usize = 64;
@@ -60,9 +60,9 @@ pub(crate) const DROP_SEGMENT: &str = "DELETE FROM segment WHERE id = ?1";
 async fn drop_segment(history: &History, done: &mut Maintained) -> Result<bool, StoreError> {
     let sql = history.database.sql(DOING);
     let mut write = history.database.begin(DOING).await?;
-    let oldest: Option<(i64, String, i64, i64)> =
+    let oldest: Option<(i64, Text, i64, i64)> =
         sqlx::query_as(OLDEST_SEGMENT).fetch_optional(&mut *write).await.map_err(sql)?;
-    let Some((id, file, to_us, bytes)) = oldest else {
+    let Some((id, Text(file), to_us, bytes)) = oldest else {
         write.undo().await?;
         return Ok(false);
     };

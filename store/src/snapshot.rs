@@ -3,7 +3,7 @@
 use bellwether_domain::Timestamp;
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
-use crate::files::crc32c;
+use crate::{StoreError, database::Database, files::crc32c};
 
 pub(crate) const SAVE: &str =
     "INSERT INTO snapshot (at_us, length, crc32c, body) VALUES (?1, ?2, ?3, ?4)";
@@ -50,30 +50,27 @@ fn is_intact(row: &SqliteRow) -> Result<bool, sqlx::Error> {
 pub(crate) const DISCARD: &str = "DELETE FROM snapshot WHERE id = ?1";
 
 /// Deletes damaged snapshots; says so in words if there were any.
-pub(crate) async fn verify(
-    connection: &mut SqliteConnection,
-) -> Result<Option<String>, sqlx::Error> {
-    let rows = sqlx::query(NEWEST).fetch_all(&mut *connection).await?;
-    let mut intact = 0;
+pub(crate) async fn verify(database: &Database) -> Result<Option<String>, StoreError> {
+    let doing = "saved states were checked";
+    let sql = database.sql(doing);
+    let rows = sqlx::query(NEWEST).fetch_all(database.readers()).await.map_err(sql)?;
+    let mut damaged: Vec<i64> = Vec::new();
     for row in &rows {
-        if is_intact(row)? {
-            intact += 1;
-        } else {
-            let id: i64 = row.try_get("id")?;
-            sqlx::query(DISCARD).bind(id).execute(&mut *connection).await?;
+        if !is_intact(row).map_err(sql)? {
+            damaged.push(row.try_get("id").map_err(sql)?);
         }
     }
-    Ok(match (rows.len() - intact, intact) {
-        (0, _) => None,
-        (_, 0) => Some(
-            "the saved state of the analysis is damaged and was discarded: every asset learns anew; \
-             check the disk"
-                .to_owned(),
-        ),
-        _ => Some(
-            "a saved state of the analysis is damaged and was discarded: the other one is used; \
-             check the disk"
-                .to_owned(),
-        ),
-    })
+    if damaged.is_empty() {
+        return Ok(None);
+    }
+    let mut write = database.begin(doing).await?;
+    for id in &damaged {
+        sqlx::query(DISCARD).bind(id).execute(&mut *write).await.map_err(sql)?;
+    }
+    write.commit().await?;
+    let rest =
+        if damaged.len() < rows.len() { "an older one is used" } else { "every asset learns anew" };
+    Ok(Some(format!(
+        "the saved state of the analysis is damaged and was discarded: {rest}; check the disk"
+    )))
 }

@@ -4,6 +4,7 @@ mod alarms;
 mod damage;
 mod figures;
 mod history;
+mod kill;
 mod levels;
 mod outbox;
 mod statements;

@@ -36,7 +36,6 @@ CREATE TABLE rollup (
 ) STRICT, WITHOUT ROWID;
 
 -- Sealed raw history: the file is segments/<file>. `tags` (postcard) says which rows belong to which name.
--- rolled = 0: taken over from a lost database, its rollups are still to be made.
 CREATE TABLE segment (
   id INTEGER NOT NULL PRIMARY KEY,
   file TEXT NOT NULL UNIQUE,
@@ -45,12 +44,10 @@ CREATE TABLE segment (
   count INTEGER NOT NULL,
   bytes INTEGER NOT NULL,
   crc32c INTEGER NOT NULL,
-  rolled INTEGER NOT NULL,
   tags BLOB NOT NULL
 ) STRICT;
 
 CREATE INDEX segment_by_end ON segment (to_us, from_us);
-CREATE INDEX segment_unrolled ON segment (id) WHERE rolled = 0;
 
 CREATE TABLE health_point (
   at_us INTEGER NOT NULL,

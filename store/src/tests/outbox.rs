@@ -92,6 +92,19 @@ async fn a_number_is_never_given_twice() {
 }
 
 #[tokio::test]
+async fn a_message_with_a_flipped_bit_holds_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    send(&store, Class::Alert, "alert", &["one", "two"]).await;
+    let mut write = store.core.database.begin("a test").await.unwrap();
+    let flip = "UPDATE outbox SET body = CAST(x'6fee65' AS TEXT) WHERE sequence = 1";
+    sqlx::query(flip).execute(&mut *write).await.unwrap();
+    write.commit().await.unwrap();
+    let bodies: Vec<_> = pending(&store).await.into_iter().map(|row| row.body).collect();
+    assert_eq!(bodies, ["o\u{fffd}e", "two"]);
+}
+
+#[tokio::test]
 async fn too_many_summaries_lose_their_oldest_and_say_so() {
     let dir = tempfile::tempdir().unwrap();
     let limited = StoreOptions { summary_rows: 4, ..options() };

@@ -38,7 +38,7 @@ const CORE: [&str; 35] = [
     snapshot::KEEP_TWO,
     snapshot::NEWEST,
     snapshot::DISCARD,
-    core::FIRST_EPOCH,
+    core::EPOCH,
     core::NEW_EPOCH,
     core::NOTE_TIME,
     core::LAST_TIME,
@@ -46,7 +46,7 @@ const CORE: [&str; 35] = [
     "DELETE FROM outbox_gap WHERE outbox_id = ?1",
 ];
 
-const HISTORY: [&str; 29] = [
+const HISTORY: [&str; 28] = [
     raw::OF_TAG,
     raw::FIRST,
     raw::STRETCH,
@@ -66,15 +66,14 @@ const HISTORY: [&str; 29] = [
     sealing::IS_SEALED,
     sealing::HAS_STRAGGLERS,
     sealing::LIST_SEGMENT,
-    sealing::ADOPTING,
-    sealing::SET_ADOPTING,
+    crate::adoption::ADOPTING,
+    crate::adoption::SET_ADOPTING,
     sealing::OF_STRETCH,
     retention::RAW_FLOOR,
     retention::SET_RAW_FLOOR,
     retention::FORGET_LOSSES,
     retention::OLDEST_SEGMENT,
     retention::DROP_SEGMENT,
-    "SELECT 1 FROM segment WHERE rolled = 0 ORDER BY id LIMIT 1",
     "SELECT 1 FROM raw WHERE at_us = ?1 AND name_id = ?2",
 ];
 
