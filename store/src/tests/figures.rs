@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{at, message, names, open, raised, reading, readings, sending};
+use super::{FLOW, at, message, names, open, raised, reading, readings, sending};
 use crate::Class;
 
 fn percentile(times: &mut [Duration], share: usize) -> Duration {
@@ -54,4 +54,22 @@ async fn how_long_writes_take_on_this_disk() {
         times.push(begin.elapsed());
     }
     report("snapshot of 1 MiB", &mut times);
+    let mut times = Vec::new();
+    for points in [100, 500, 2_000, 5_000] {
+        for _ in 0..5 {
+            let begin = Instant::now();
+            store.reader().tag_history(FLOW, at(0), at(200_000), points).await.unwrap();
+            times.push(begin.elapsed());
+        }
+    }
+    report("history of a tag over 200,000 readings", &mut times);
+    store.close().await;
+    let mut times = Vec::new();
+    for _ in 0..10 {
+        let begin = Instant::now();
+        let store = open(dir.path()).await;
+        times.push(begin.elapsed());
+        store.close().await;
+    }
+    report("opening", &mut times);
 }
