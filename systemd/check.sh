@@ -34,7 +34,7 @@ mkdir -p "$stage"/usr/{bin,lib/systemd/system,lib/sysusers.d,lib/tmpfiles.d} "$s
 ln -s usr/lib "$stage/lib"
 ln -s usr/bin "$stage/bin"
 if [ -x "$binary" ]; then
-  cp "$binary" "$stage/usr/bin/bellwether"
+  strip -o "$stage/usr/bin/bellwether" "$binary"
 else
   skip "no binary at $binary (cargo build makes it): a stand-in takes its place, the configuration is not read"
   cp "$(command -v true)" "$stage/usr/bin/bellwether"
@@ -143,7 +143,7 @@ fi
 
 # --- the package ------------------------------------------------------------------------------------------------
 
-export DEB_COMPRESSION=${DEB_COMPRESSION:-gzip}
+export DEB_COMPRESSION=${DEB_COMPRESSION:-none}
 build() { "$top/systemd/build-deb.sh" "$stage/usr/bin/bellwether" "$1"; }
 if ! package=$(build "$work/one" 2>"$work/error"); then
   fail "the package is built" "$(cat "$work/error")"
