@@ -34,6 +34,12 @@ deb: prepare-deb web/ui/dist/index.html ## the Debian package, without the demo;
 bench: ## the figures of docs/performance.md
 	cargo bench --workspace --locked $(ARGS)
 
+.PHONY: picture
+picture: prepare-test web/ui/dist/index.html ## take the picture of the README from a running demo (3 minutes)
+	cargo build --workspace --locked
+	BELLWETHER_STORY_S=170 .ci/browser
+	cp $(TARGET)/pictures/dashboard.png docs/dashboard.png
+
 .PHONY: clean
 clean: ## delete everything that was built
 	rm -rf web/ui/dist web/ui/node_modules
