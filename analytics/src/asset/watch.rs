@@ -131,8 +131,7 @@ impl AssetState {
 
     fn judge(&mut self, layout: &Layout, step: &Step<'_>) -> Option<Score> {
         let Model::Ready(baseline) = &mut self.model else { return None };
-        let machine = &mut self.slots[Layout::MACHINE];
-        if self.is_interrupted && !machine.timer.is_on() {
+        if self.is_interrupted && !self.slots[Layout::MACHINE].timer.is_on() {
             baseline.restart();
         }
         let Some(ratio) = baseline.judge(&self.signals, &self.condition) else {
@@ -140,20 +139,43 @@ impl AssetState {
             return None;
         };
         (self.is_interrupted, self.judgement) = (false, Judgement::Judged);
-        let AnalyticsConfig { return_ratio, on_delay_frames, off_delay_frames, .. } = *step.config;
+        let return_ratio = step.config.return_ratio;
         self.is_exceeded = ratio > if self.is_exceeded { return_ratio } else { 1.0 };
         self.judged_frames += 1;
+        self.time_machine(layout, step);
+        self.watch_signals(layout, step);
+        Some(Score::from_ratio(ratio))
+    }
+
+    /// The delays of the machine alarm, counted in judged frames.
+    fn time_machine(&mut self, layout: &Layout, step: &Step<'_>) {
+        let AnalyticsConfig { on_delay_frames, off_delay_frames, .. } = *step.config;
+        if !self.is_exceeded && self.has_lost_its_witness(layout) {
+            return;
+        }
         let delay = |frames: u32| i64::from(frames) - 1;
-        if let Some(edge) = machine.timer.update(
+        let slot = &mut self.slots[Layout::MACHINE];
+        if let Some(edge) = slot.timer.update(
             self.is_exceeded,
             self.judged_frames,
             delay(on_delay_frames),
             delay(off_delay_frames),
         ) {
-            machine.edge = Some(edge);
+            slot.edge = Some(edge);
         }
-        self.watch_signals(layout, step);
-        Some(Score::from_ratio(ratio))
+    }
+
+    /// Whether the tag that spoke loudest for the open machine alarm is itself not to be believed now: that the others are
+    /// ordinary does not mean that the machine is.
+    fn has_lost_its_witness(&self, layout: &Layout) -> bool {
+        let slot = &self.slots[Layout::MACHINE];
+        let witness = slot.alarm.as_ref().and_then(|alarm| alarm.explanation.contributions.first());
+        witness.filter(|_| slot.timer.is_on()).is_some_and(|part| {
+            let local = layout.tags.iter().position(|&tag| tag == part.tag);
+            local
+                .and_then(|local| layout.signal_of[local])
+                .is_some_and(|signal| self.signals[signal].is_nan())
+        })
     }
 
     /// Per signal, at reference conditions: degradation, and record novelty where there are drivers.

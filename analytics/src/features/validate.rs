@@ -18,6 +18,9 @@ const SPIKES_TO_BE_SICK: u32 = 3;
 const LAST_HUNDRED: u128 = (1 << 100) - 1;
 /// A signal that repeats itself this often by nature can never be called stuck.
 const REPEATS_BY_NATURE: f64 = 0.3;
+/// A signal whose usual movement is hardly more than its smallest one moves by single steps of its resolution: it may
+/// rest on one step for as long as it likes, wherever its level happens to lie.
+const COARSE_FACTOR: f64 = 1.5;
 /// Values that must change again before a stuck sensor is believed again.
 const CHANGES_TO_RECOVER: u32 = 3;
 
@@ -61,6 +64,8 @@ pub(crate) struct Validator {
     loneliest: [f64; 3],
     learnt: u32,
     movement: MedianTracker,
+    /// Smallest movement while learning that was none at all; 0 before the first.
+    smallest_step: f64,
     /// One bit a value, newest lowest: was it a spike?
     spikes: u128,
     run: u32,
@@ -157,6 +162,7 @@ impl Validator {
     fn can_be_stuck(&self) -> bool {
         self.pairs >= SPIKE_WARM_UP
             && f64::from(self.repeats) <= REPEATS_BY_NATURE * f64::from(self.pairs)
+            && self.movement.median > COARSE_FACTOR * self.smallest_step
     }
 
     fn spike_threshold(&self) -> f64 {
@@ -169,7 +175,14 @@ impl Validator {
     fn believe(&mut self, value: f64, running: bool, learning: bool) {
         if let Some(last) = self.last {
             if running {
-                self.movement.track((value - last).abs());
+                let step = (value - last).abs();
+                self.movement.track(step);
+                if learning
+                    && step > 0.0
+                    && (step < self.smallest_step || self.smallest_step <= 0.0)
+                {
+                    self.smallest_step = step;
+                }
                 self.count_repeat((value - last).abs() <= 0.0, learning);
                 if let Some(before) = self.before_last {
                     let (rise, fall) = (last - before, last - value);
@@ -291,6 +304,15 @@ mod tests {
             feed(&mut validator, [0.0; 5_000].into_iter());
             assert_eq!(sickness(&validator), Sickness::None);
         }
+    }
+
+    #[test]
+    fn a_coarse_signal_that_never_repeats_by_chance_may_rest_all_the_same() {
+        // Between two steps of its resolution it flickers, on one of them it rests: a real flow meter did so.
+        let flicker = (0..400).map(|i| 32.0 + f64::from(i % 2) + f64::from(i % 50 / 49));
+        let mut validator = taught(flicker);
+        feed(&mut validator, [29.0; 500].into_iter());
+        assert_eq!(sickness(&validator), Sickness::None);
     }
 
     #[test]

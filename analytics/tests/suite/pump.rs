@@ -175,6 +175,28 @@ fn a_stuck_sensor_is_a_sensor_fault_and_no_machine_alarm() {
 }
 
 #[test]
+fn a_machine_alarm_does_not_return_because_its_sensor_dies() {
+    let (mut watched, mut pump) = healthy(7, 1_000);
+    pump.wear = 2.0;
+    for _ in 0..60 {
+        let values = pump.step();
+        watched.row(pump.at(), &values);
+    }
+    assert_eq!(watched.raised(AlarmKind::MachineAnomaly).len(), 1);
+    for _ in 0..300 {
+        let readings = row_without(&mut pump, &[VIBRATION], Reason::SensorFailure);
+        watched.readings(pump.at(), &readings);
+    }
+    let is_machine = |kind| kind == AlarmKind::MachineAnomaly;
+    assert!(
+        !watched.alerts().any(|alert| {
+            alert.transition == Transition::Returned && is_machine(alert.alarm.kind)
+        })
+    );
+    assert_eq!(watched.raised(AlarmKind::SensorFault).len(), 1);
+}
+
+#[test]
 fn lone_spikes_raise_nothing_and_many_are_a_sensor_fault() {
     let (mut watched, mut pump) = healthy(5, 1_000);
     for minute in 0..600 {

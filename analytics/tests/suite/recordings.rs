@@ -79,5 +79,6 @@ fn at_least_fourteen_of_sixteen_faults_of_a_real_pump_rig_are_caught_and_none_is
     }
     println!("{caught} of 16 caught");
     assert!(caught >= 14, "only {caught} of 16");
-    assert!(sensor_alarms <= 2, "{sensor_alarms} sensor alarms where every sensor works");
+    // In recording 7 the flow meter rests on 29.0 for over a minute while the valve is closed, and is called stuck.
+    assert!(sensor_alarms <= 1, "{sensor_alarms} sensor alarms where every sensor works");
 }
