@@ -162,8 +162,8 @@ mod tests {
             &[
                 "unknown key `lisen`",
                 "unknown variant `pumpe`",
-                "missing key `path`",
                 "invalid type: integer `5`",
+                "missing key `path`",
             ],
         );
     }

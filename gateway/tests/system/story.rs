@@ -11,7 +11,7 @@ use bellwether_domain::{
 };
 use bellwether_fixtures::{
     DEMO_CONFIG,
-    physics::{Simulation, Truth},
+    physics::{MachineSnapshot, Simulation, Truth},
 };
 
 const SPEED: f64 = 600.0;
@@ -81,7 +81,15 @@ impl Run {
                     None => Reading::bad(tag, at, Reason::SensorFailure),
                 })
             };
-            let readings: Vec<_> = machine.values.iter().zip(tags).filter_map(reading).collect();
+            let mut readings: Vec<_> =
+                machine.values.iter().zip(tags).filter_map(reading).collect();
+            readings.extend(self.extras(machine, tags).into_iter().map(|(tag, value)| {
+                if machine.is_silent {
+                    Reading::bad(tag, at, Reason::Timeout)
+                } else {
+                    Reading::new(tag, at, value)
+                }
+            }));
             self.engine.step(at, Input::Readings(&readings), &mut outputs);
         }
         if poll % POLLS_PER_BURST == 0 {
@@ -93,6 +101,20 @@ impl Run {
         if poll % 20 == 0 {
             self.compare(poll, at);
         }
+    }
+
+    /// What the units tell beside their channels: contactor and operating time.
+    fn extras(&self, machine: &MachineSnapshot, tags: &[Option<TagId>]) -> Vec<(TagId, f64)> {
+        let Some(name) = tags.iter().flatten().next().map(|tag| &self.plant.tag(*tag).name) else {
+            return Vec::new();
+        };
+        let asset = name.split('.').next().unwrap_or_default();
+        let extras = [
+            ("contactor", f64::from(u8::from(machine.is_turning))),
+            ("operating_time", machine.running_s),
+        ];
+        let tag = |signal: &str| self.plant.tag_named(&format!("{asset}.{signal}"));
+        extras.into_iter().filter_map(|(signal, value)| Some((tag(signal)?, value))).collect()
     }
 
     fn burst(&mut self, at: Timestamp, outputs: &mut Vec<Output>) {
@@ -154,6 +176,11 @@ impl Run {
 fn tell(seed: u64) -> (Arc<Plant>, Story) {
     let mut run = Run::new(seed);
     (0..POLLS).for_each(|poll| run.poll(poll));
+    for alert in &run.story.alerts {
+        let hours = alert.at.seconds_since(run.origin) / 3600.0;
+        let sentence = &alert.alarm.explanation.sentence;
+        println!("{hours:6.2} h {:?} {:?} {sentence}", alert.alarm.kind, alert.transition);
+    }
     (run.plant, run.story)
 }
 
