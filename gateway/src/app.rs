@@ -41,8 +41,12 @@ use crate::{
     status::Parts,
     systemd,
     tasks::Tasks,
+    upkeep::Upkeep,
     writer::Writer,
 };
+
+/// Plant time that one sealed file of raw history covers.
+const SEGMENT: Duration = Duration::from_secs(3_600);
 
 /// How long stopping may take in all before the process ends anyway.
 const GRACE: Duration = Duration::from_millis(4_500);
@@ -101,6 +105,8 @@ impl Ground {
         let options = StoreOptions {
             history_bytes: config.store.history_max_mib << 20,
             summary_rows: config.store.outbox_max_summaries,
+            // A demo that runs faster than real time must not leave thousands of small files.
+            segment: SEGMENT.mul_f64(speed.clamp(1.0, 24.0)),
             ..StoreOptions::new(Clock::start(None, 1.0).now())
         };
         let store = Store::open(data_dir, options).await?;
@@ -346,6 +352,13 @@ impl<'a> Wiring<'a> {
     ) -> watch::Receiver<StoreStatus> {
         let (status, receiver) =
             watch::channel(StoreStatus { healthy: true, notices, ..StoreStatus::default() });
+        let upkeep = Upkeep {
+            core: self.store.core.clone(),
+            history: self.store.history.clone(),
+            state: state.clone(),
+            status: status.clone(),
+        };
+        self.tasks.spawn("upkeep", upkeep.run(self.stop.clone()));
         let writer = Writer {
             core: self.store.core.clone(),
             history: self.store.history.clone(),

@@ -11,4 +11,5 @@ pub mod status;
 pub mod systemd;
 pub mod tasks;
 pub mod telemetry;
+pub mod upkeep;
 pub mod writer;

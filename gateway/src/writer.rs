@@ -10,9 +10,9 @@ use bellwether_domain::{AssetId, Plant, PlantStatus, Quality, StoreStatus};
 use bellwether_store::{Core, CoreCommit, History, HistoryBatch, Names, Outgoing, StoreError};
 use tokio::{
     sync::{Notify, mpsc, watch},
-    time::{Instant, MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval},
 };
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::{northbound::json, pump::Commit};
 
@@ -21,9 +21,6 @@ const HISTORY_PERIOD: Duration = Duration::from_secs(5);
 
 /// History is written earlier when this many readings wait.
 const HISTORY_READINGS: usize = 20_000;
-
-/// How often old history is sealed, thinned and deleted.
-const MAINTENANCE_PERIOD: Duration = Duration::from_secs(60);
 
 /// Raw readings that may wait while the disk fails; beyond that the newest are given up and counted.
 const MAX_WAITING_READINGS: usize = 200_000;
@@ -64,7 +61,6 @@ impl Writer {
         let mut waiting = Waiting::default();
         let mut history_due = interval(HISTORY_PERIOD);
         history_due.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut maintenance_due = Instant::now() + MAINTENANCE_PERIOD;
         loop {
             let received = tokio::select! {
                 biased;
@@ -80,10 +76,6 @@ impl Writer {
             self.write_core(&names, &mut waiting).await;
             if is_history_due || waiting.history.readings.len() >= HISTORY_READINGS {
                 self.write_history(&names, &mut waiting).await;
-            }
-            if Instant::now() >= maintenance_due {
-                self.maintain().await;
-                maintenance_due = Instant::now() + MAINTENANCE_PERIOD;
             }
         }
         self.write_core(&names, &mut waiting).await;
@@ -164,20 +156,6 @@ impl Writer {
             }
             Err(error) => self.failed("history waits in memory", &error),
         }
-    }
-
-    async fn maintain(&self) {
-        let now = self.state.borrow().at;
-        if let Err(error) = self.history.maintain(now).await {
-            warn!(%error, "old history could not be tidied up");
-        }
-        if let Err(error) = self.core.maintain().await {
-            warn!(%error, "the alarm database could not be tidied up");
-        }
-        self.status.send_modify(|status| {
-            status.core_bytes = self.core.bytes();
-            status.history_bytes = self.history.bytes();
-        });
     }
 
     fn succeeded(&self) {

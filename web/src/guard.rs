@@ -77,8 +77,13 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem>
         return Ok(());
     }
     let forbidden = |code, detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, code, detail));
-    if headers.get(WRITE_HEADER).is_none_or(|value| value != "1") {
-        return forbidden("header_missing", "a change needs the header `X-Bellwether: 1`");
+    // Every browser names the origin of a change; programs (curl, SCADA) do not, and no foreign page can speak as one.
+    let from_browser = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
+    if from_browser && headers.get(WRITE_HEADER).is_none_or(|value| value != "1") {
+        return forbidden(
+            "header_missing",
+            "a change from a page needs the header `X-Bellwether: 1`",
+        );
     }
     let foreign_site =
         headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() != b"same-origin");
@@ -171,8 +176,10 @@ mod tests {
         }
         let ours = ("x-bellwether", "1");
         write(&[ours], Ok(()));
-        write(&[], Err("header_missing"));
-        write(&[("x-bellwether", "0")], Err("header_missing"));
+        write(&[], Ok(()));
+        write(&[("origin", "http://localhost:8080")], Err("header_missing"));
+        write(&[("sec-fetch-site", "same-origin")], Err("header_missing"));
+        write(&[("x-bellwether", "0"), ("sec-fetch-site", "same-origin")], Err("header_missing"));
         write(&[ours, ("origin", "http://localhost:8080")], Ok(()));
         write(&[ours, ("origin", "https://LOCALHOST:8080")], Ok(()));
         write(&[ours, ("origin", "http://localhost:9090")], Err("cross_site"));

@@ -176,11 +176,6 @@ impl Run {
 fn tell(seed: u64) -> (Arc<Plant>, Story) {
     let mut run = Run::new(seed);
     (0..POLLS).for_each(|poll| run.poll(poll));
-    for alert in &run.story.alerts {
-        let hours = alert.at.seconds_since(run.origin) / 3600.0;
-        let sentence = &alert.alarm.explanation.sentence;
-        println!("{hours:6.2} h {:?} {:?} {sentence}", alert.alarm.kind, alert.transition);
-    }
     (run.plant, run.story)
 }
 

@@ -109,7 +109,8 @@ async fn a_foreign_page_cannot_change_anything() {
     let mut gateway = Gateway::start().await;
     let body = || axum::body::Body::from(r#"{"ids":["1"]}"#);
     let json = || request("POST", ACK).header("content-type", "application/json");
-    let plain = gateway.send(json().body(body()).unwrap()).await;
+    let page = json().header("sec-fetch-site", "same-origin");
+    let plain = gateway.send(page.body(body()).unwrap()).await;
     plain.problem(403, "header_missing");
     let marked = || json().header("x-bellwether", "1");
     let foreign = marked().header("origin", "https://evil.example").body(body()).unwrap();
