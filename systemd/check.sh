@@ -128,16 +128,20 @@ register = { kind = "holding", address = 0, type = "u16" }
 name = "scada"
 url = "mqtt://127.0.0.1:9"
 TOML
-service=("$binary" run --config "$work/run.toml" --data-dir "$work/data" --http 127.0.0.1:0)
-# As under ProtectProc=invisible and ProcSubset=pid.
-hidden_proc=(unshare --mount sh -c 'mount -t proc -o subset=pid,hidepid=invisible proc /proc && exec "$@"' sh)
 mkdir -p "$work/data"
+service=("$stage/usr/bin/bellwether" run --config "$work/run.toml" --data-dir "$work/data" --http 127.0.0.1:0)
+# As the unit confines it: ProtectProc=invisible and ProcSubset=pid here, user and system calls in confine.py.
+hidden_proc=(unshare --mount sh -c 'mount -t proc -o subset=pid,hidepid=invisible proc /proc && exec "$@"' sh)
+confine=("${hidden_proc[@]}" python3 "$top/systemd/confine.py" "$unit")
 if [ -z "$binary" ] || ! command -v python3 >/dev/null; then
   skip "ready, watchdog, stopping: needs the binary and python3"
-elif [ -n "$as_root" ] && "${hidden_proc[@]}" true 2>/dev/null; then
-  check "ready, watchdog and a clean stop, with /proc hidden as in the unit" \
-    "${hidden_proc[@]}" python3 "$top/systemd/notify.py" "${service[@]}"
+elif [ -n "$as_root" ] && "${confine[@]}" true 2>/dev/null; then
+  chmod 755 "$work"
+  chown nobody "$work/data"
+  check "ready, watchdog and a clean stop, confined as in the unit" \
+    python3 "$top/systemd/notify.py" "${confine[@]}" "${service[@]}"
 else
+  skip "system calls of the sandbox: needs root and its own /proc"
   check "ready, watchdog and a clean stop" python3 "$top/systemd/notify.py" "${service[@]}"
 fi
 

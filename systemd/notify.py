@@ -34,6 +34,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
         path = os.path.join(folder, "notify")
         peer.bind(path)
+        # The command may change its user.
+        os.chmod(folder, 0o755)
+        os.chmod(path, 0o777)
         environment = os.environ | {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": str(WATCHDOG_S * 1_000_000)}
         environment.pop("WATCHDOG_PID", None)
         service = subprocess.Popen(sys.argv[1:], env=environment)
