@@ -1,4 +1,4 @@
-//! `bellwether.toml`: the whole file as plain structs, and the way from its text to a validated [`Plant`].
+//! `bellwether.toml`: the whole file as plain structs, and the way from its text to a validated [`Plant`](bellwether_domain::Plant).
 //!
 //! Keys carry their units, every struct refuses unknown keys, and every problem is reported at once: first those of
 //! form (with line and column), then, once the form is right, those of meaning (with the name of the thing).
