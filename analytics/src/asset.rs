@@ -156,8 +156,10 @@ pub(crate) struct AssetState {
     slots: Vec<AlarmSlot>,
     period: OpenPeriod,
     next_report: Option<Timestamp>,
-    /// Silence counts from here for tags that have never spoken.
+    /// Silence counts from here for tags that have not spoken since.
     silent_since: Timestamp,
+    /// When any tag was last good.
+    newest_good: Option<Timestamp>,
     maintained_at: Option<Timestamp>,
     #[serde(skip)]
     signals: Vec<f64>,
@@ -197,6 +199,7 @@ impl AssetState {
             period: OpenPeriod::new(),
             next_report: None,
             silent_since: now,
+            newest_good: None,
             maintained_at: None,
             signals: Vec::with_capacity(signals),
             condition: Vec::with_capacity((1 + LAGS) * drivers),

@@ -1,5 +1,7 @@
 //! HA and AG of one asset: runs the delays of its alarms, assesses its health, speaks about what has changed.
 
+use std::time::Duration;
+
 use bellwether_domain::{
     Alarm, AlarmId, AlarmKind, AlarmState, Alert, CommandError, Explanation, HealthReport,
     HealthState, Limit, Operation, Reason, Score, Summary, Timestamp,
@@ -30,6 +32,7 @@ impl AssetState {
         step: &mut Step<'_>,
         frame: Option<Option<Score>>,
     ) {
+        self.note_return(layout, step);
         let is_silent = self.is_silent(layout, step);
         self.time_no_data(step, is_silent);
         self.time_sensors(layout, step);
@@ -69,6 +72,21 @@ impl AssetState {
                 .map(|degradation| degradation.progress())
                 .fold(0.0, f64::max),
         }
+    }
+
+    /// After a device was away its tags come back one request after the other: none of them counts as missing for what
+    /// the device as a whole had not told.
+    fn note_return(&mut self, layout: &Layout, step: &Step<'_>) {
+        let newest = self.channels.iter().filter_map(|channel| channel.good_at).max();
+        let gap = match (self.newest_good, newest) {
+            (Some(before), Some(newest)) => newest.since(before),
+            _ => Duration::ZERO,
+        };
+        let patience = layout.tags.iter().map(|&id| step.plant.tag(id).stale_after).min();
+        if patience.is_some_and(|patience| gap >= patience) {
+            self.silent_since = step.now;
+        }
+        self.newest_good = newest;
     }
 
     /// No tag has been good for a long time.
