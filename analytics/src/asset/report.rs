@@ -179,8 +179,9 @@ impl AssetState {
             format!("at the earliest {early} h")
         };
         Some(format!(
-            "{} is expected to reach its failure limit of {} in {} h ({span})",
+            "{} of {} is expected to reach its failure limit of {} in {} h ({span})",
             tag.signal(),
+            plant.asset(layout.asset).name(),
             quantity(prognosis.limit, &tag.unit),
             explain::number(prognosis.rul_p50_h)
         ))
