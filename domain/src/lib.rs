@@ -27,8 +27,8 @@ pub use plant::{
 };
 pub use reading::{Loss, LossCause, Quality, Reading, Reason, Waveform};
 pub use status::{
-    AnomalyStatus, AssetStatus, ConnectorState, ConnectorStatus, GatewayStatus, PlantStatus,
-    StoreStatus, TagStatus, UplinkStatus,
+    AnomalyStatus, AssetStatus, ConnectorState, ConnectorStatus, Exchange, GatewayStatus,
+    PlantStatus, StoreStatus, TagStatus, UnitStatus, UplinkStatus,
 };
 pub use summary::{Summary, TagSummary};
 pub use time::{ParseTimestampError, Timestamp};

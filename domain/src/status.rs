@@ -141,6 +141,54 @@ pub struct ConnectorStatus {
     pub round_trip_p50: Option<Duration>,
     /// 99th percentile of the recent round trips.
     pub round_trip_p99: Option<Duration>,
+    /// Its units, each by itself.
+    pub units: Vec<UnitStatus>,
+    /// The last exchanges, oldest first; 20 at most. Shared, because the status is copied often and they are not.
+    pub exchanges: Vec<Arc<Exchange>>,
+}
+
+/// One unit behind a Modbus connection, or an OPC UA server as a whole. Counters count from the start of the process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnitStatus {
+    /// `unit 3`, or `server`.
+    pub name: String,
+    /// How it answers, in plain words: `answers`, `did not answer last time`, `silent, asked again in 12 s`.
+    pub condition: String,
+    /// Requests sent to it.
+    pub requests: u64,
+    /// Requests without an answer in time.
+    pub timeouts: u64,
+    /// Refusals by code (Modbus exception code, OPC UA status code) and how often each was given.
+    pub refusals: Vec<(u32, u64)>,
+    /// Bytes received from it.
+    pub bytes_received: u64,
+    /// Requests a second over the last minute, about.
+    pub requests_per_s: f64,
+    /// Median of the recent round trips.
+    pub round_trip_p50: Option<Duration>,
+    /// 99th percentile of the recent round trips.
+    pub round_trip_p99: Option<Duration>,
+    /// 99th percentile of how much later than planned it was asked lately.
+    pub lateness_p99: Option<Duration>,
+}
+
+/// One request and what came back, for whoever looks for a fault. Never holds a secret.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exchange {
+    /// When the answer came, or was given up.
+    pub at: Timestamp,
+    /// `unit 3`, or `server`.
+    pub unit: String,
+    /// What was asked, in words: `read 12 holding registers from 256`.
+    pub request: String,
+    /// The request as on the wire, as far as the protocol library tells; empty otherwise.
+    pub request_bytes: Vec<u8>,
+    /// What came back, in words: `12 registers`, `exception 02: illegal data address`, `nothing within 1000 ms`.
+    pub answer: String,
+    /// The answer as on the wire, cut to 256 bytes.
+    pub answer_bytes: Vec<u8>,
+    /// From request to answer.
+    pub round_trip: Duration,
 }
 
 /// One uplink now. Counters count from the start of the process.
