@@ -7,11 +7,13 @@
 mod config;
 mod connector;
 mod decode;
+mod discovery;
 mod endpoint;
 mod node;
 mod receiver;
 mod session;
 mod settings;
+mod subscribe;
 
 use std::time::Duration;
 

@@ -9,43 +9,26 @@ use std::{
     time::Duration,
 };
 
-use bellwether_domain::{ConnectorState, Reading, Reason};
+use bellwether_domain::{ConnectorState, Reading};
 use futures_util::{Stream, TryStreamExt};
 use opcua::{
-    client::{
-        ClientConfig, IdentityToken, Session, SessionBuilder, SessionPollResult,
-        SubscriptionActivity, transport::TransportPollResult,
-    },
-    core::ResponseMessage,
-    types::{
-        DateTime, EndpointDescription, Error, GetEndpointsRequest, NodeId, ReadValueId,
-        RequestHeader, StatusCode, TimestampsToReturn, VariableId, Variant,
-    },
+    client::{IdentityToken, Session, SessionBuilder, SessionPollResult, SubscriptionActivity},
+    types::{Error, StatusCode},
 };
-use tokio::{
-    select,
-    time::{Instant, sleep_until, timeout},
-};
-use tracing::{debug, warn};
+use tokio::{select, time::timeout};
+use tracing::debug;
 
 use super::{
     EndpointUrl, Source,
     connector::TcpConnector,
     endpoint,
-    receiver::{Receiver, Shared},
-    settings::{
-        LIFETIME_KEEP_ALIVES, MAX_NOTIFICATIONS, client_config, item, keep_alive_count,
-        no_certificates, silence_limit,
-    },
+    receiver::Shared,
+    settings::{client_config, no_certificates},
 };
 use crate::{Batch, Now, SessionError, Sink, StatusCell, status};
 
-/// Monitored items created with one call.
-const ITEMS_A_CALL: usize = 500;
 /// How long a session that has to end may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// How often items the server has refused are tried again.
-const RETRY: Duration = Duration::from_secs(60);
 
 /// Reads from the server until the session ends. At its end all tags become bad; the error goes to the caller alone, who
 /// notes it in the status and decides what is next.
@@ -71,12 +54,14 @@ pub async fn run(
     Err(error)
 }
 
+/// A session's surroundings. What it does stands in the modules beside this one: `discovery` before it, `subscribe`
+/// while it lives.
 #[derive(Clone, Copy)]
-struct Connection<'a> {
-    source: &'a Source,
-    sink: &'a Sink,
-    status: &'a StatusCell,
-    now: &'a Now,
+pub(super) struct Connection<'a> {
+    pub(super) source: &'a Source,
+    pub(super) sink: &'a Sink,
+    pub(super) status: &'a StatusCell,
+    pub(super) now: &'a Now,
 }
 
 impl Connection<'_> {
@@ -121,58 +106,6 @@ impl Connection<'_> {
         }
     }
 
-    /// Asks the server for its endpoints, over a connection of its own.
-    async fn discover(
-        self,
-        config: &ClientConfig,
-        connector: &TcpConnector,
-    ) -> Result<Vec<EndpointDescription>, SessionError> {
-        let action = "list its endpoints";
-        let failed = |error: Error| match connector.take_failure() {
-            Some(source) => {
-                SessionError::Connect { endpoint: self.source.endpoint.clone(), source }
-            }
-            None => self.failed(action, &error),
-        };
-        let url = self.source.endpoint.as_str();
-        let channel = SessionBuilder::new(config)
-            .connect_to_endpoint_directly(url)
-            .and_then(|builder| builder.build_channel(no_certificates()))
-            .map_err(failed)?;
-        let mut transport = channel.connect_no_retry(connector).await.map_err(failed)?;
-        let request = GetEndpointsRequest {
-            request_header: RequestHeader::new(&NodeId::null(), &DateTime::now(), 1),
-            endpoint_url: url.into(),
-            locale_ids: None,
-            profile_uris: None,
-        };
-        let mut asked = pin!(channel.send(request, self.source.timeout));
-        let answer = loop {
-            select! {
-                answer = &mut asked => break answer.map_err(failed)?,
-                event = transport.poll() => {
-                    if let TransportPollResult::Closed(status) = event {
-                        return Err(failed(Error::new(status, "the connection was closed")));
-                    }
-                }
-            }
-        };
-        match answer {
-            ResponseMessage::GetEndpoints(answer)
-                if answer.response_header.service_result.is_good() =>
-            {
-                Ok(answer.endpoints.unwrap_or_default())
-            }
-            ResponseMessage::GetEndpoints(answer) => {
-                Err(failed(Error::new(answer.response_header.service_result, "the server refuses")))
-            }
-            ResponseMessage::ServiceFault(fault) => {
-                Err(failed(Error::new(fault.response_header.service_result, "the server refuses")))
-            }
-            _ => Err(failed(Error::new(StatusCode::BadUnknownResponse, "an unexpected answer"))),
-        }
-    }
-
     /// Looks at what has happened to the session; the library drives it meanwhile.
     fn event(
         self,
@@ -209,147 +142,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Everything the session asks for by itself. Ends only with an error.
-    async fn work(
-        self,
-        session: &Arc<Session>,
-        shared: &Arc<Shared>,
-    ) -> Result<Infallible, SessionError> {
-        if timeout(self.source.timeout, session.wait_for_connection()).await.is_err() {
-            return Err(self.late("open a session"));
-        }
-        session.disable_reconnects();
-        let subscription = self.subscribe(session, shared).await?;
-        let limit = silence_limit(session, subscription, self.source);
-        shared.subscribed();
-        let all: Vec<usize> = (0..self.source.tags.len()).collect();
-        let mut missing = self.monitor(session, subscription, all).await?;
-        self.warn_of_security();
-        let mut tried_again_at = Instant::now() + RETRY;
-        loop {
-            let silent_at = shared.published_at().unwrap_or_else(Instant::now) + limit;
-            let wakes_at =
-                if missing.is_empty() { silent_at } else { silent_at.min(tried_again_at) };
-            sleep_until(wakes_at).await;
-            if shared.published_at().is_some_and(|at| at + limit <= Instant::now()) {
-                let endpoint = self.source.endpoint.clone();
-                return Err(SessionError::Unpublished { endpoint, silence_ms: millis(limit) });
-            }
-            if !missing.is_empty() && tried_again_at <= Instant::now() {
-                missing = self.monitor(session, subscription, missing).await?;
-                tried_again_at = Instant::now() + RETRY;
-            }
-        }
-    }
-
-    /// Said once a session, for the log; `bellwether check` says it too.
-    fn warn_of_security(self) {
-        let source = self.source.name.as_str();
-        warn!(source, "security none: values travel in the clear and can be changed on the way");
-        let numbered = self.source.tags.iter().filter(|tag| tag.node.is_numbered()).count();
-        if numbered > 0 {
-            warn!(
-                source,
-                numbered,
-                "nodes name their namespace by number, which servers may change: use nsu="
-            );
-        }
-    }
-
-    async fn subscribe(
-        self,
-        session: &Arc<Session>,
-        shared: &Arc<Shared>,
-    ) -> Result<u32, SessionError> {
-        let keep_alive = keep_alive_count(self.source);
-        let receiver = Receiver::new(self.source, self.sink, self.now, shared);
-        let created = session.create_subscription(
-            self.source.publishing_interval,
-            keep_alive.saturating_mul(LIFETIME_KEEP_ALIVES),
-            keep_alive,
-            MAX_NOTIFICATIONS,
-            0,
-            true,
-            receiver,
-        );
-        created.await.map_err(|error| self.failed("create a subscription", &error))
-    }
-
-    /// Creates monitored items for these tags. Those the server refuses become bad, the others go on; returns them.
-    async fn monitor(
-        self,
-        session: &Arc<Session>,
-        subscription: u32,
-        tags: Vec<usize>,
-    ) -> Result<Vec<usize>, SessionError> {
-        let namespaces = self.namespaces(session).await?;
-        let mut refused = Vec::new();
-        let mut asked = Vec::new();
-        for index in tags {
-            let Some(tag) = self.source.tags.get(index) else { continue };
-            match tag.node.resolve(&namespaces) {
-                Some(node) => asked.push((index, item(self.source, index, node))),
-                None => refused.push((index, "its namespace is unknown to the server".to_owned())),
-            }
-        }
-        for chunk in asked.chunks(ITEMS_A_CALL) {
-            let items = chunk.iter().map(|(_, item)| item.clone()).collect();
-            let created = session
-                .create_monitored_items(subscription, TimestampsToReturn::Both, items)
-                .await
-                .map_err(|error| self.failed("monitor its values", &error))?;
-            for ((index, _), created) in chunk.iter().zip(created) {
-                let code = created.result.status_code;
-                if !code.is_good() {
-                    refused.push((*index, code.to_string()));
-                }
-            }
-        }
-        self.report(&refused);
-        Ok(refused.into_iter().map(|(index, _)| index).collect())
-    }
-
-    /// Tells how the subscription stands.
-    fn report(self, refused: &[(usize, String)]) {
-        let at = (self.now)();
-        let bad = refused.iter().filter_map(|(index, _)| self.source.tags.get(*index));
-        let bad: Vec<_> = bad.map(|tag| Reading::bad(tag.id, at, Reason::Configuration)).collect();
-        if !bad.is_empty() {
-            self.sink.offer(Batch::Readings(bad));
-        }
-        let names = refused.iter().filter_map(|(index, why)| {
-            let tag = self.source.tags.get(*index)?;
-            Some(format!("tag `{}`: {why}: check `node`", tag.name))
-        });
-        let names: Vec<_> = names.collect();
-        let is_whole = names.is_empty();
-        self.status.update(|status| {
-            status.refusals += refused.len() as u64;
-            status.silent = names;
-            let state = if is_whole { ConnectorState::Connected } else { ConnectorState::Degraded };
-            status::enter(status, state, at);
-        });
-    }
-
-    /// The server's namespaces, in its order.
-    async fn namespaces(self, session: &Arc<Session>) -> Result<Vec<String>, SessionError> {
-        let action = "tell its namespaces";
-        let node = ReadValueId::from(NodeId::from(VariableId::Server_NamespaceArray));
-        let read = session.read(&[node], TimestampsToReturn::Neither, 0.0).await;
-        let values = read.map_err(|error| self.failed(action, &error))?;
-        let Some(Variant::Array(array)) = values.into_iter().next().and_then(|value| value.value)
-        else {
-            let error = Error::new(StatusCode::BadNoValue, "the namespace array is empty");
-            return Err(self.failed(action, &error));
-        };
-        let uri = |value: &Variant| match value {
-            Variant::String(uri) => uri.as_ref().to_owned(),
-            _ => String::new(),
-        };
-        Ok(array.values.iter().map(uri).collect())
-    }
-
-    fn failed(self, action: &'static str, error: &Error) -> SessionError {
+    pub(super) fn failed(self, action: &'static str, error: &Error) -> SessionError {
         self.service(action, error.status(), error.to_string())
     }
 
@@ -371,7 +164,7 @@ impl Connection<'_> {
         }
     }
 
-    fn late(self, action: &'static str) -> SessionError {
+    pub(super) fn late(self, action: &'static str) -> SessionError {
         let timeout_ms = millis(self.source.timeout);
         SessionError::ServiceTimeout { endpoint: self.source.endpoint.clone(), action, timeout_ms }
     }
@@ -420,6 +213,6 @@ fn needs_a_person(status: StatusCode) -> bool {
     .contains(&status)
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
