@@ -4,6 +4,8 @@
 //! The plan of requests, the decoding of answers and the memory of silent units and refused addresses are pure; only
 //! `session` and `link` do I/O. Read function codes (01–04) only.
 
+mod address;
+pub mod budget;
 mod config;
 mod decode;
 mod layout;
@@ -11,16 +13,22 @@ mod link;
 mod plan;
 mod problems;
 mod quarantine;
+mod register;
+mod search;
+mod sentinel;
 mod session;
 
 use std::time::Duration;
 
 use bellwether_domain::TagId;
 
-pub use config::{ModbusConfig, ModbusTagConfig, RegisterConfig};
+pub use address::{Address, Addressing, Place, as_reference};
+pub use config::{ModbusConfig, ModbusTagConfig};
 pub use decode::{Encoding, Order, ValueType};
 pub use plan::{Block, Limits, Span, Table, plan};
 pub use quarantine::Quarantine;
+pub use register::RegisterConfig;
+pub use sentinel::Sentinel;
 pub use session::run;
 
 /// A validated `[[modbus]]` section: all that a session needs.
@@ -45,7 +53,7 @@ pub struct Source {
 }
 
 /// A tag and how to get its value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceTag {
     /// Whose value.
     pub id: TagId,
@@ -53,6 +61,8 @@ pub struct SourceTag {
     pub span: Span,
     /// What their bits mean.
     pub encoding: Encoding,
+    /// Bits by which the device says that it has no value; in the order of the standard, as the number would be.
+    pub sentinels: Box<[u64]>,
     /// Value = raw × scale + offset.
     pub scale: f64,
     /// Value = raw × scale + offset, in the tag's unit.
