@@ -6,8 +6,10 @@
 
 mod address;
 pub mod budget;
+mod burst;
 mod config;
 mod decode;
+mod file_record;
 mod layout;
 mod link;
 mod plan;
@@ -17,12 +19,14 @@ mod register;
 mod search;
 mod sentinel;
 mod session;
+mod waveform;
 
 use std::time::Duration;
 
 use bellwether_domain::TagId;
 
 pub use address::{Address, Addressing, Place, as_reference};
+pub use burst::WaveformSource;
 pub use config::{ModbusConfig, ModbusTagConfig};
 pub use decode::{Encoding, Order, ValueType};
 pub use plan::{Block, Limits, Span, Table, plan};
@@ -30,6 +34,7 @@ pub use quarantine::Quarantine;
 pub use register::RegisterConfig;
 pub use sentinel::Sentinel;
 pub use session::run;
+pub use waveform::ModbusWaveformConfig;
 
 /// A validated `[[modbus]]` section: all that a session needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +53,8 @@ pub struct Source {
     pub limits: Limits,
     /// In the order of the configuration.
     pub tags: Vec<SourceTag>,
+    /// Bursts kept in files, in the order of the configuration.
+    pub waveforms: Vec<WaveformSource>,
     /// Index of the tag that says whether there is a new sample.
     pub sample_counter: Option<usize>,
 }
@@ -72,7 +79,8 @@ pub struct SourceTag {
 impl Source {
     /// The ids of all its tags.
     pub fn tag_ids(&self) -> impl Iterator<Item = TagId> {
-        self.tags.iter().map(|tag| tag.id)
+        let waveforms = self.waveforms.iter().map(|waveform| waveform.id);
+        self.tags.iter().map(|tag| tag.id).chain(waveforms)
     }
 
     fn spans(&self) -> impl Iterator<Item = (usize, Span)> {

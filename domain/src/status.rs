@@ -141,6 +141,8 @@ pub struct ConnectorStatus {
     pub round_trip_p50: Option<Duration>,
     /// 99th percentile of the recent round trips.
     pub round_trip_p99: Option<Duration>,
+    /// The last text of each tag that carries text.
+    pub texts: Vec<(TagId, String)>,
     /// Its units, each by itself.
     pub units: Vec<UnitStatus>,
     /// The last exchanges, oldest first; 20 at most. Shared, because the status is copied often and they are not.

@@ -92,7 +92,7 @@ pub fn serial(line: &LineTiming, blocks: &[Block], poll_interval: Duration) -> O
              `poll_interval_ms` = {given_ms}: make it at least {least_ms}, raise the baud rate, or read less"
         )));
     }
-    let easy_ms = round_up_ms(needed * 100 / NEARLY_FULL);
+    let easy_ms = round_up_ms(easy(needed));
     Some(Verdict::Tight(format!(
         "{who} with {requests} a poll needs {needed_s} s of the line at {baud} baud {format}, nearly all of \
          `poll_interval_ms` = {given_ms}: after a timeout or a retry polls are late; {easy_ms} leaves room"
@@ -138,9 +138,15 @@ fn seconds(time: Duration) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
+/// The interval of which this is as much as leaves room for a retry.
+fn easy(needed: Duration) -> Duration {
+    // A nanosecond more, since the division rounds down.
+    needed * 100 / NEARLY_FULL + Duration::from_nanos(1)
+}
+
 /// A round number of milliseconds that is not less.
 fn round_up_ms(time: Duration) -> u128 {
-    let ms = time.as_micros().div_ceil(1_000);
+    let ms = time.as_nanos().div_ceil(1_000_000);
     let step = match ms {
         0..100 => 1,
         100..1_000 => 10,
@@ -244,7 +250,7 @@ mod tests {
             let least = round_up_ms(needed);
             let named = Duration::from_millis(u64::try_from(least).expect("minutes at most"));
             prop_assert!(!matches!(serial(&line, &blocks, named), Some(Verdict::Refused(_))));
-            let easy = u64::try_from(round_up_ms(needed * 100 / NEARLY_FULL)).expect("minutes at most");
+            let easy = u64::try_from(round_up_ms(easy(needed))).expect("minutes at most");
             prop_assert_eq!(serial(&line, &blocks, Duration::from_millis(easy)), None);
         }
     }

@@ -6,8 +6,8 @@ use bellwether_domain::{Meaning, Role, TagId};
 use serde::Deserialize;
 
 use super::{
-    Addressing, Block, Encoding, Limits, Order, RegisterConfig, Sentinel, Source, SourceTag, Span,
-    ValueType, plan, problems, register::Habits,
+    Addressing, Block, Encoding, Limits, ModbusWaveformConfig, Order, RegisterConfig, Sentinel,
+    Source, SourceTag, Span, ValueType, plan, problems, register::Habits,
 };
 use crate::TagMeta;
 
@@ -56,6 +56,9 @@ pub struct ModbusConfig {
     /// What is read.
     #[serde(default)]
     pub tag: Vec<ModbusTagConfig>,
+    /// Bursts of samples that are kept in files.
+    #[serde(default)]
+    pub waveform: Vec<ModbusWaveformConfig>,
 }
 
 /// One `[[modbus.tag]]`.
@@ -166,9 +169,9 @@ impl ModbusConfig {
             .unwrap_or_else(|| polls.saturating_add(self.timeout_ms.saturating_mul(2)))
     }
 
-    /// Its tags, in the order of the file.
+    /// Its tags, in the order of the file, then its waveforms.
     pub fn tags(&self) -> impl Iterator<Item = TagMeta> {
-        self.tag.iter().map(|tag| TagMeta {
+        let tags = self.tag.iter().map(|tag| TagMeta {
             name: tag.name.clone(),
             asset: tag.asset.clone(),
             unit: tag.unit.clone(),
@@ -178,7 +181,8 @@ impl ModbusConfig {
             failure_above: tag.failure_above,
             failure_below: tag.failure_below,
             waveform: None,
-        })
+        });
+        tags.chain(self.waveform.iter().map(ModbusWaveformConfig::meta))
     }
 
     /// Everything that is wrong with the section, each with the name of the thing and what to do.
@@ -191,9 +195,10 @@ impl ModbusConfig {
         problems::warnings(self)
     }
 
-    /// The validated source; `ids[i]` belongs to tag `i`. Only once [`Self::problems`] finds nothing.
+    /// The validated source; `ids[i]` belongs to tag `i` of [`Self::tags`]. Only once [`Self::problems`] finds nothing.
     pub fn source(&self, ids: &[TagId]) -> Source {
         let tags = self.tag.iter().zip(ids).filter_map(|(tag, id)| self.source_tag(tag, *id));
+        let waveforms = self.waveform.iter().zip(ids.iter().skip(self.tag.len()));
         let counter = self.sample_counter.as_ref();
         Source {
             name: self.name.clone(),
@@ -203,6 +208,7 @@ impl ModbusConfig {
             connect_timeout: Duration::from_millis(self.connect_timeout_ms),
             limits: self.limits(),
             tags: tags.collect(),
+            waveforms: waveforms.map(|(waveform, id)| waveform.source(self, *id)).collect(),
             sample_counter: counter
                 .and_then(|name| self.tag.iter().position(|tag| tag.name == *name)),
         }

@@ -223,6 +223,13 @@ impl SourceTag {
         Some(if self.sentinels.contains(&bits) { f64::NAN } else { self.encoding.number(bits) })
     }
 
+    /// The text in the registers that begin with its own, if it is one.
+    pub(super) fn text(&self, words: &[u16]) -> Option<String> {
+        let is_text = self.encoding.value_type == ValueType::String;
+        let words = words.get(..self.span.count.into()).filter(|_| is_text)?;
+        Some(self.encoding.text(words))
+    }
+
     /// The reading for a raw number.
     pub(super) fn reading(&self, at: Timestamp, raw: f64) -> Reading {
         // Not `mul_add`: without FMA in the target it is a call into the C library for each reading.
@@ -367,8 +374,8 @@ mod tests {
     fn the_number_of_a_text_is_its_length() {
         let tag = tag(ValueType::String, 2, &[]);
         let words = [0x4f4b, 0x0000, 0x4141];
-        assert_eq!(tag.raw(&words), Some(2.0));
-        assert_eq!(tag.raw(&words[..1]), None);
+        assert_eq!((tag.raw(&words), tag.text(&words)), (Some(2.0), Some("OK".to_owned())));
+        assert_eq!((tag.raw(&words[..1]), tag.text(&words[..1])), (None, None));
     }
 
     #[test]

@@ -107,6 +107,7 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             limits: Limits::STANDARD,
             tags: values.iter().copied().map(tag).collect(),
+            waveforms: Vec::new(),
             sample_counter: None,
         }
     }

@@ -8,12 +8,15 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_modbus::{
-    Error, ExceptionCode, ProtocolError, Request, Response, Slave,
+    Error, ExceptionCode, ExceptionResponse, FunctionCode, ProtocolError, Request, Response, Slave,
     client::{Client as _, Context, tcp},
     slave::SlaveContext as _,
 };
 
-use super::{Source, Span, Table};
+use super::{
+    Source, Span, Table,
+    file_record::{self, FileSpan},
+};
 use crate::SessionError;
 
 /// Bytes of an answer besides its data: MBAP header, function code, byte count.
@@ -87,6 +90,26 @@ impl Link {
         let asked_at = Instant::now();
         let answer = match timeout(self.timeout, self.context.call(request)).await {
             Ok(answer) => checked(span, answer),
+            Err(_) => Err(Fault::Timeout),
+        };
+        (answer, asked_at.elapsed())
+    }
+
+    /// Reads a part of a file; also says how long that took.
+    pub(super) async fn read_file(&mut self, part: FileSpan) -> (Result<Answer, Fault>, Duration) {
+        self.context.set_slave(Slave(part.unit));
+        let request = Request::Custom(file_record::FUNCTION, part.request().to_vec().into());
+        let asked_at = Instant::now();
+        let answer = match timeout(self.timeout, self.context.call(request)).await {
+            Ok(Ok(Ok(Response::Custom(file_record::FUNCTION, bytes)))) => {
+                part.registers(&bytes).map(Answer::Registers).map_err(Fault::OutOfStep)
+            }
+            // The library knows the code of an exception to this function by name, and ours as a custom one.
+            Ok(Err(Error::Protocol(ProtocolError::FunctionCodeMismatch {
+                result: Err(ExceptionResponse { function: FunctionCode::ReadFileRecord, exception }),
+                ..
+            }))) => Ok(Answer::Exception(exception.into())),
+            Ok(answer) => checked(part.place(), answer),
             Err(_) => Err(Fault::Timeout),
         };
         (answer, asked_at.elapsed())

@@ -22,6 +22,11 @@ pub(super) fn of(config: &ModbusConfig) -> Vec<String> {
         let wrong = tag_problems(config, tag);
         problems.extend(wrong.into_iter().map(|problem| format!("{place}: {problem}")));
     }
+    for waveform in &config.waveform {
+        let place = format!("modbus `{}`, waveform `{}`", config.name, waveform.name);
+        let wrong = waveform.problems(config);
+        problems.extend(wrong.into_iter().map(|problem| format!("{place}: {problem}")));
+    }
     problems.extend(overlaps(config));
     problems
 }
@@ -61,7 +66,7 @@ fn section(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
             config.poll_interval_ms.saturating_mul(2)
         )
     }));
-    let no_tags = config.tag.is_empty();
+    let no_tags = config.tag.is_empty() && config.waveform.is_empty();
     report(no_tags.then(|| "there are no tags: add a [[modbus.tag]], or remove it".to_owned()));
     let counter = config.sample_counter.as_ref();
     report(counter.filter(|name| !config.tag.iter().any(|tag| tag.name == **name)).map(|name| {
@@ -89,7 +94,9 @@ fn endpoint(endpoint: &str) -> Option<String> {
 
 fn duplicates(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
     let mut times = BTreeMap::<&str, u32>::new();
-    config.tag.iter().for_each(|tag| *times.entry(&tag.name).or_default() += 1);
+    let names = config.tag.iter().map(|tag| &tag.name);
+    let names = names.chain(config.waveform.iter().map(|waveform| &waveform.name));
+    names.for_each(|name| *times.entry(name).or_default() += 1);
     for (name, times) in times {
         report((times > 1).then(|| {
             format!("tag `{name}` is there {times} times: give each tag a name of its own")

@@ -4,6 +4,8 @@
 //! had arrived. Units that failed to answer last time are asked last, so that a unit that is silent again costs the
 //! others nothing of this poll; their readings are delivered even though the session ends with it.
 
+mod files;
+
 use std::convert::Infallible;
 
 use bellwether_domain::{ConnectorState, Quality, Reading, Reason, Timestamp};
@@ -12,6 +14,7 @@ use tracing::debug;
 
 use super::{
     Block, Quarantine, Source, Span,
+    burst::Bursts,
     layout::Layout,
     link::{Answer, Fault, Link, millis},
     search::Search,
@@ -64,8 +67,19 @@ async fn session(
     let link = Link::connect(source).await?;
     let round_trips = RoundTrips::default();
     let (counted, spare) = (None, Poll::default());
-    let mut session =
-        Session { source, quarantine, link, sink, status, now, round_trips, counted, spare };
+    let bursts = Bursts::new(&source.waveforms, Instant::now());
+    let mut session = Session {
+        source,
+        quarantine,
+        link,
+        sink,
+        status,
+        now,
+        round_trips,
+        counted,
+        bursts,
+        spare,
+    };
     let mut ticks = interval(source.poll_interval);
     // A slow device is polled less often; polls are skipped, never owed.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -88,6 +102,7 @@ struct Session<'a> {
     round_trips: RoundTrips,
     /// The sample counter of the last poll that was delivered.
     counted: Option<f64>,
+    bursts: Bursts,
     /// The last poll, kept for its memory.
     spare: Poll,
 }
@@ -104,6 +119,8 @@ struct Poll {
     searches: Vec<Search>,
     /// Requests spent on that.
     search_requests: u32,
+    /// Texts that were read, by tag.
+    texts: Vec<(usize, String)>,
     /// Blocks it refused because it does not know the function.
     given_up: Vec<Block>,
     /// Units that a gateway could not reach in this poll.
@@ -122,6 +139,7 @@ impl Poll {
         self.found.resize(tags, None);
         self.searches.clear();
         self.given_up.clear();
+        self.texts.clear();
         self.search_requests = 0;
         self.unreachable.clear();
         (self.requests, self.refusals, self.bytes) = (0, 0, 0);
@@ -149,6 +167,9 @@ impl Session<'_> {
         }
         // The last byte is in.
         let at = (self.now)();
+        if result.is_ok() {
+            result = self.read_files(&mut poll).await;
+        }
         self.learn(&mut layout, &mut poll);
         self.quarantine.layout = Some(layout);
         let result = result.map_err(|(span, fault)| self.fault(span, fault, &mut poll));
@@ -215,8 +236,7 @@ impl Session<'_> {
                 poll.set_all(tags, Reason::Configuration);
                 poll.given_up.push(block.clone());
             }
-            Exception::Device => poll.set_all(tags, Reason::DeviceFailure),
-            Exception::Busy => poll.set_all(tags, Reason::DeviceBusy),
+            other @ (Exception::Device | Exception::Busy) => poll.set_all(tags, other.reason()),
             Exception::Unreachable => {
                 poll.set_all(tags, Reason::Timeout);
                 poll.unreachable.push(block.span.unit);
@@ -243,16 +263,8 @@ impl Session<'_> {
             poll.refusals += 1;
             match exception(code) {
                 Exception::Address | Exception::Function => search.refuse(part, self.source),
-                Exception::Busy => {
-                    poll.set_all(&part.members, Reason::DeviceBusy);
-                    search.accept(part);
-                }
-                Exception::Device => {
-                    poll.set_all(&part.members, Reason::DeviceFailure);
-                    search.accept(part);
-                }
-                Exception::Unreachable => {
-                    poll.set_all(&part.members, Reason::Timeout);
+                other => {
+                    poll.set_all(&part.members, other.reason());
                     search.accept(part);
                 }
             }
@@ -299,7 +311,10 @@ impl Session<'_> {
             let Some(wanted) = self.source.tags.get(tag) else { continue };
             let offset = usize::from(wanted.span.address.saturating_sub(asked.address));
             let raw = match answer {
-                Answer::Registers(words) => words.get(offset..).and_then(|words| wanted.raw(words)),
+                Answer::Registers(words) => words.get(offset..).and_then(|words| {
+                    poll.texts.extend(wanted.text(words).map(|text| (tag, text)));
+                    wanted.raw(words)
+                }),
                 Answer::Bits(bits) => bits.get(offset).map(|bit| f64::from(u8::from(*bit))),
                 Answer::Exception(_) => None,
             };
@@ -374,6 +389,13 @@ impl Session<'_> {
             status.refusals += poll.refusals;
             status.timeouts += u64::from(is_late);
             status.bytes_received += poll.bytes;
+            for (tag, text) in &poll.texts {
+                let Some(id) = self.source.tags.get(*tag).map(|tag| tag.id) else { continue };
+                match status.texts.iter_mut().find(|(of, _)| *of == id) {
+                    Some((_, known)) => known.clone_from(text),
+                    None => status.texts.push((id, text.clone())),
+                }
+            }
             status.round_trip_p50 = percentiles.map(|(p50, _)| p50);
             status.round_trip_p99 = percentiles.map(|(_, p99)| p99);
             if !silent.silent().eq(status.silent.iter().filter_map(|name| unit_of(name))) {
@@ -406,6 +428,18 @@ enum Exception {
     Unreachable,
     /// 04, 08 and whatever else.
     Device,
+}
+
+impl Exception {
+    /// Why a value is bad that got this for an answer.
+    const fn reason(self) -> Reason {
+        match self {
+            Self::Function | Self::Address => Reason::Configuration,
+            Self::Busy => Reason::DeviceBusy,
+            Self::Unreachable => Reason::Timeout,
+            Self::Device => Reason::DeviceFailure,
+        }
+    }
 }
 
 const fn exception(code: u8) -> Exception {

@@ -13,7 +13,7 @@ use bellwether_connectors::{
     Batch, Now, SessionError, Sink, StatusCell,
     modbus::{self, ModbusConfig, Quarantine, Source},
 };
-use bellwether_domain::{ConnectorStatus, Quality, Reading, Reason, TagId, Timestamp};
+use bellwether_domain::{ConnectorStatus, Quality, Reading, Reason, TagId, Timestamp, Waveform};
 use tokio::{
     net::TcpListener,
     sync::mpsc,
@@ -44,6 +44,8 @@ pub(crate) struct Bench {
     pub(crate) status: StatusCell,
     sink: Sink,
     batches: mpsc::Receiver<Batch>,
+    /// Waveforms that came between the polls.
+    pub(crate) bursts: Vec<Waveform>,
     now: Now,
     listener: Option<TcpListener>,
 }
@@ -65,8 +67,8 @@ impl Bench {
         );
         let config: ModbusConfig = toml::from_str(&text).expect("the form is right");
         assert_eq!(config.problems(), [""; 0]);
-        let ids: Vec<_> =
-            config.tag.iter().map(|tag| TagId(tag.register.address.number())).collect();
+        let ids = config.tag.iter().map(|tag| TagId(tag.register.address.number()));
+        let ids: Vec<_> = ids.chain(config.waveform.iter().map(|_| TagId(0))).collect();
         let (sender, batches) = mpsc::channel(256);
         let status = StatusCell::new(ConnectorStatus::default());
         let clock = AtomicI64::new(0);
@@ -76,6 +78,7 @@ impl Bench {
             sink: Sink::new(sender, status.clone()),
             status,
             batches,
+            bursts: Vec::new(),
             now: Arc::new(move || Timestamp::from_secs(clock.fetch_add(1, Ordering::Relaxed))),
             listener: Some(listener),
         }
@@ -115,7 +118,7 @@ impl Bench {
         count: usize,
         answer: impl FnMut(&Asked) -> Reply,
     ) -> Vec<Vec<Reading>> {
-        let Self { source, quarantine, sink, status, now, listener, batches, .. } = self;
+        let Self { source, quarantine, sink, status, now, listener, batches, bursts, .. } = self;
         let running = async {
             loop {
                 let Err(error) = modbus::run(source, quarantine, sink, status, now).await;
@@ -125,7 +128,10 @@ impl Bench {
         let collecting = async {
             let mut polls = Vec::new();
             while polls.len() < count {
-                polls.extend(readings(batches.recv().await.expect("the sink lives")));
+                match batches.recv().await.expect("the sink lives") {
+                    Batch::Waveform(burst) => bursts.push(burst),
+                    batch => polls.extend(readings(batch)),
+                }
             }
             polls
         };

@@ -20,6 +20,9 @@ pub(crate) struct Asked {
     pub(crate) function: u8,
     pub(crate) address: u16,
     pub(crate) count: u16,
+    /// First record and number of registers, for a part of a file.
+    record: u16,
+    records: u16,
 }
 
 /// What the device does about it.
@@ -61,6 +64,21 @@ impl Asked {
     pub(crate) fn registers(&self, values: impl Iterator<Item = u16>) -> Vec<u8> {
         let bytes: Vec<u8> = values.flat_map(u16::to_be_bytes).collect();
         self.frame(&pdu(self.function, &bytes))
+    }
+
+    /// File, first record and number of registers, if a part of a file is asked for.
+    pub(crate) fn part(&self) -> Option<(u16, u16, u16)> {
+        // Behind byte count and reference type the file stands where others have their count.
+        (self.function == 0x14).then_some((self.count, self.record, self.records))
+    }
+
+    /// An answer with these records of a file.
+    pub(crate) fn file_records(&self, values: std::ops::Range<u16>) -> Vec<u8> {
+        let bytes: Vec<u8> = values.flat_map(u16::to_be_bytes).collect();
+        let length = u8::try_from(bytes.len()).expect("a short part");
+        let mut pdu = vec![0x14, length + 2, length + 1, 6];
+        pdu.extend(bytes);
+        self.frame(&pdu)
     }
 
     pub(crate) fn exception(&self, code: u8) -> Reply {
@@ -117,8 +135,12 @@ async fn talk(
     answer: &RefCell<impl FnMut(&Asked) -> Reply>,
 ) {
     stream.set_nodelay(true).expect("TCP_NODELAY can be set");
-    let mut request = [0; 12];
-    while stream.read_exact(&mut request).await.is_ok() {
+    let mut request = [0; 16];
+    while stream.read_exact(&mut request[..6]).await.is_ok() {
+        let rest = 6..6 + usize::from(u16::from_be_bytes([request[4], request[5]]));
+        if stream.read_exact(&mut request[rest]).await.is_err() {
+            return;
+        }
         let word = |at: usize| u16::from_be_bytes([request[at], request[at + 1]]);
         let asked = Asked {
             connection,
@@ -127,6 +149,8 @@ async fn talk(
             function: request[7],
             address: word(8),
             count: word(10),
+            record: word(12),
+            records: word(14),
         };
         let reply = answer.borrow_mut()(&asked);
         let pieces = match reply {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod device;
+mod files;
 
 use std::{cell::RefCell, time::Duration};
 
@@ -10,7 +11,7 @@ use bellwether_connectors::{
     modbus::{self, Quarantine, Source},
     opcua,
 };
-use bellwether_domain::{ConnectorState, Reason};
+use bellwether_domain::{ConnectorState, Quality, Reason};
 use bench::{Bench, TIMEOUT, assert_true_values, outcome, registers};
 use device::{Asked, Reply, frame};
 
@@ -342,6 +343,21 @@ async fn a_sample_that_has_been_seen_is_not_delivered_again() {
         .await;
     let counted: Vec<_> = polls.iter().map(|poll| poll[0].value).collect();
     assert_eq!(counted, [0.0, 1.0, 2.0, 3.0, 4.0]);
+}
+
+#[tokio::test]
+async fn a_text_is_told_in_the_status_and_a_sentinel_is_no_value() {
+    let tags = "[[tag]]\nname = \"name\"\nasset = \"a/b/c\"\n\
+                register = { address = \"holding:16706\", type = \"string\", length = 4 }\n\
+                [[tag]]\nname = \"probe\"\nasset = \"a/b/c\"\nsentinels = [7]\n\
+                register = { address = \"40008\", type = \"u16\" }\n";
+    let mut bench = Bench::new(tags).await;
+    let polls = bench.polls(2, right).await;
+    // Registers 0x4142 and 0x4143 hold their addresses: "AB" and "AC".
+    let texts: Vec<_> = bench.status.get().texts.into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, ["ABAC"]);
+    assert!((polls[0][0].value - 4.0).abs() < 1e-9 && polls[0][0].quality.is_good());
+    assert_eq!(polls[0][1].quality, Quality::Bad(Reason::SensorFailure));
 }
 
 #[tokio::test]

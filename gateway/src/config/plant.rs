@@ -39,7 +39,7 @@ impl SourceSetup {
     /// What is known about the source before it has begun.
     pub fn status(&self) -> ConnectorStatus {
         let (name, protocol, endpoint, tags) = match self {
-            Self::Modbus(s) => (&s.name, "modbus", &s.endpoint, s.tags.len()),
+            Self::Modbus(s) => (&s.name, "modbus", &s.endpoint, s.tag_ids().count()),
             Self::Opcua(s) => (&s.name, "opcua", &s.endpoint, s.tags.len()),
         };
         let (name, endpoint) = (name.clone(), endpoint.clone());

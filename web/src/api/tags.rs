@@ -1,13 +1,13 @@
 //! `/tags`: live values with quality and age, and their history.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
-use bellwether_domain::{self as domain, GatewayStatus, Limit, TagStatus};
+use bellwether_domain::{self as domain, GatewayStatus, Limit, Meaning, TagId, TagStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -54,6 +54,12 @@ pub(crate) struct TagValue<'a> {
     source: &'a str,
     /// It carries waveforms, not numbers.
     is_waveform: bool,
+    /// The value in words, for a state whose code has a name and for a text; null if there is none to show.
+    #[schema(required)]
+    text: Option<&'a str>,
+    /// For a state: the names of its codes.
+    #[schema(required, value_type = Option<BTreeMap<String, String>>)]
+    states: Option<&'a BTreeMap<i64, String>>,
 }
 
 /// The level at which the asset counts as failed.
@@ -180,6 +186,21 @@ impl<'a> TagValue<'a> {
             }),
             source: &tag.source,
             is_waveform: tag.is_waveform,
+            text: live.value.and_then(|value| match &tag.meaning {
+                Meaning::Measurement => None,
+                Meaning::States(_) => tag.meaning.state(value),
+                Meaning::Text => text_of(status, tag, now.tag),
+            }),
+            states: match &tag.meaning {
+                Meaning::States(states) => Some(states),
+                Meaning::Measurement | Meaning::Text => None,
+            },
         })
     }
+}
+
+/// The last text that its source has read.
+fn text_of<'a>(status: &'a GatewayStatus, tag: &domain::Tag, id: TagId) -> Option<&'a str> {
+    let source = status.connectors.iter().find(|source| source.name == tag.source)?;
+    source.texts.iter().find(|(of, _)| *of == id).map(|(_, text)| text.as_str())
 }

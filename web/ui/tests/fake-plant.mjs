@@ -141,6 +141,8 @@ export class FakePlant {
         failure: failure ?? null,
         source: asset.source,
         is_waveform: key === "waveform",
+        text: null,
+        states: null,
       };
     });
   }

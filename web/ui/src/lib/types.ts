@@ -96,6 +96,10 @@ export interface TagValue {
   failure: { above?: number; below?: number } | null;
   source: string;
   is_waveform: boolean;
+  /** The value in words, for a state or a text. */
+  text: string | null;
+  /** For a state: the names of its codes. */
+  states: Record<string, string> | null;
 }
 
 export interface AssetDetail extends Asset {

@@ -54,9 +54,18 @@ export function QualityMark({ tag }: { tag: TagValue }) {
   return <DeviceShape status={tag.quality === "bad" ? "failure" : "out-of-spec"} />;
 }
 
+/** The value as a person reads it: a state by its name, a text as it is, a number with its unit. */
+export function Shown({ tag }: { tag: TagValue }) {
+  const value = tag.quality === "bad" ? null : tag.value;
+  if (tag.is_waveform) return <span class="quantity value-role">{t.values.waveform}</span>;
+  // A frame brings the number of a state, and its name is known; a text comes with the answer to `GET`.
+  const word = tag.states ? tag.states[String(value)] : value === null ? null : tag.text;
+  if (word) return <span class="quantity">{word}</span>;
+  return <Value value={value} unit={tag.unit} span={tagSpan(tag)} />;
+}
+
 function Row({ tag }: { tag: TagValue }) {
   const text = qualityText(tag);
-  const value = tag.quality === "bad" ? null : tag.value;
   const name = isStale(tag) ? "value-row value-stale" : `value-row value-${tag.quality}`;
   return (
     <li class={name}>
@@ -65,7 +74,7 @@ function Row({ tag }: { tag: TagValue }) {
         {tag.role !== "condition" && <span class="value-role">{t.roles[tag.role]}</span>}
       </span>
       <InRange tag={tag} />
-      {tag.is_waveform ? <span class="quantity value-role">{t.values.waveform}</span> : <Value value={value} unit={tag.unit} span={tagSpan(tag)} />}
+      <Shown tag={tag} />
       <span class="value-age" title={tag.range ? t.values.rangeText(withUnit(tag.range[0], tag.unit), withUnit(tag.range[1], tag.unit)) : ""}>
         {tag.age_s === null ? t.values.never : duration(tag.age_s)}
       </span>

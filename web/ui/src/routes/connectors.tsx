@@ -2,13 +2,13 @@
 
 import { useRef } from "preact/hooks";
 import { t } from "../i18n/index.ts";
-import { age, bytes, count, duration, milliseconds, rate, tagSpan } from "../lib/format.ts";
+import { age, bytes, count, duration, milliseconds, rate } from "../lib/format.ts";
 import { perSecond } from "../lib/live.ts";
 import type { Connector, Status, TagValue } from "../lib/types.ts";
 import { assetPath } from "../lib/view.ts";
-import { Empty, Fact, Loaded, Panel, Time, Value } from "../parts/common.tsx";
+import { Empty, Fact, Loaded, Panel, Time } from "../parts/common.tsx";
 import { DeviceShape, Icon } from "../parts/icons.tsx";
-import { isStale, liveTag, QualityMark, qualityText } from "../parts/values.tsx";
+import { isStale, liveTag, QualityMark, qualityText, Shown } from "../parts/values.tsx";
 import { useResource } from "../resource.ts";
 import { query, setQuery } from "../router.ts";
 import { now } from "../stream.ts";
@@ -135,7 +135,7 @@ function Row({ tag }: { tag: TagValue }) {
         <a href={assetPath(tag.asset)}>{tag.asset.split(".").at(-1)}</a>
       </td>
       <td class="cell-number">
-        {tag.is_waveform ? <span class="value-role">{t.values.waveform}</span> : <Value value={tag.quality === "bad" ? null : tag.value} unit={tag.unit} span={tagSpan(tag)} />}
+        <Shown tag={tag} />
       </td>
       <td class="cell-age">{tag.age_s === null ? "" : duration(tag.age_s)}</td>
       <td>
