@@ -22,8 +22,8 @@ pub use health::{
     Contribution, HealthIndex, HealthReport, HealthState, Operation, Prognosis, Refusal, Score,
 };
 pub use plant::{
-    Asset, AssetId, AssetKind, AssetPath, Derived, Limit, Plant, Range, Role, RunningWhen, Tag,
-    TagId, WaveformFeature,
+    Asset, AssetId, AssetKind, AssetPath, Derived, Limit, Meaning, Plant, Range, Role, RunningWhen,
+    Tag, TagId, WaveformFeature,
 };
 pub use reading::{Loss, LossCause, Quality, Reading, Reason, Waveform};
 pub use status::{
