@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Block, Span};
+use super::{Block, Pace, Parity, SerialLine, Span};
 
 /// How a serial line carries bytes, and how the devices on it answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +19,15 @@ pub struct LineTiming {
     /// How that is written: `8E1`.
     pub format: String,
     /// How long a device takes to begin its answer.
-    pub turnaround: Duration,
+    pub answer_delay: Duration,
     /// Shortest silence from an answer to the next request, where that is longer than 3.5 characters.
     pub pause: Duration,
+    /// Shortest time from one request to the next.
+    pub interval: Duration,
 }
+
+/// How long a device thinks before it answers, for want of a better number: those that are quick take 5 to 20 ms.
+const ANSWER_DELAY: Duration = Duration::from_millis(10);
 
 /// Bytes of a request: unit, function, address, count, checksum.
 const REQUEST_BYTES: u32 = 8;
@@ -37,6 +42,23 @@ const NEARLY_FULL: u32 = 80;
 const NETWORK_ROUND_TRIP: Duration = Duration::from_millis(2);
 
 impl LineTiming {
+    /// The timing of a line as it is configured.
+    pub fn of(line: &SerialLine, pace: Pace) -> Self {
+        let parity = match line.parity {
+            Parity::None => 'N',
+            Parity::Even => 'E',
+            Parity::Odd => 'O',
+        };
+        Self {
+            baud: line.baud,
+            character_bits: line.character_bits(),
+            format: format!("{}{parity}{}", line.data_bits, line.stop_bits()),
+            answer_delay: ANSWER_DELAY,
+            pause: pace.turnaround,
+            interval: pace.min_request_interval,
+        }
+    }
+
     /// The time of so many characters, a half counted as one.
     pub fn characters(&self, count: u32) -> Duration {
         Duration::from_secs(1) * (count * self.character_bits) / self.baud.max(1)
@@ -54,9 +76,10 @@ impl LineTiming {
         } else {
             2 * u32::from(span.count)
         };
-        self.characters(REQUEST_BYTES + ANSWER_BYTES + data)
-            + self.turnaround.max(self.silence())
-            + self.pause.max(self.silence())
+        let exchange = self.characters(REQUEST_BYTES + ANSWER_BYTES + data)
+            + self.answer_delay.max(self.silence())
+            + self.pause.max(self.silence());
+        exchange.max(self.interval)
     }
 
     /// The time that one poll of these requests takes.
@@ -168,8 +191,9 @@ mod tests {
             baud,
             character_bits: 11,
             format: "8E1".to_owned(),
-            turnaround: Duration::from_millis(10),
+            answer_delay: Duration::from_millis(10),
             pause: Duration::ZERO,
+            interval: Duration::ZERO,
         }
     }
 
@@ -193,10 +217,29 @@ mod tests {
         let coils = Span { table: Table::Coil, ..holding(1, 17) };
         assert_eq!(line(9_600).exchange(coils).as_micros(), 18_333 + 10_000 + 4_010);
         // A device that answers faster than the silence must wait it out.
-        let quick = LineTiming { turnaround: Duration::ZERO, ..line(9_600) };
+        let quick = LineTiming { answer_delay: Duration::ZERO, ..line(9_600) };
         assert_eq!(quick.exchange(holding(1, 10)).as_micros(), 37_812 + 2 * 4_010 + 1);
         let slow = LineTiming { pause: Duration::from_millis(50), ..line(9_600) };
         assert_eq!(slow.exchange(holding(1, 10)).as_micros(), 37_812 + 10_000 + 50_000);
+    }
+
+    #[test]
+    fn a_configured_line_has_its_timing() {
+        let line = SerialLine {
+            path: "/dev/a".into(),
+            baud: 9_600,
+            parity: Parity::None,
+            stop_bits: Some(1),
+            data_bits: 8,
+        };
+        let pace = Pace { min_request_interval: Duration::from_millis(90), ..Pace::default() };
+        let timing = LineTiming::of(&line, pace);
+        assert_eq!((timing.format.as_str(), timing.character_bits), ("8N1", 10));
+        assert_eq!(
+            timing.exchange(holding(1, 1)),
+            Duration::from_millis(90),
+            "no faster than asked"
+        );
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use bellwether_domain::{Meaning, Role};
 
 use super::{
-    Encoding, ModbusConfig, ModbusTagConfig, Span, ValueType, as_reference, budget, config::code,
+    Encoding, Framing, ModbusConfig, ModbusTagConfig, Span, ValueType, as_reference, budget,
+    config::code,
 };
 
 /// All problems, those of the section first.
@@ -21,6 +22,9 @@ pub(super) fn of(config: &ModbusConfig) -> Vec<String> {
         let place = format!("modbus `{}`, tag `{}`", config.name, tag.name);
         let wrong = tag_problems(config, tag);
         problems.extend(wrong.into_iter().map(|problem| format!("{place}: {problem}")));
+    }
+    if let Some(Verdict::Refused(problem)) = budget(config) {
+        problems.push(format!("modbus `{}`: {problem}", config.name));
     }
     for waveform in &config.waveform {
         let place = format!("modbus `{}`, waveform `{}`", config.name, waveform.name);
@@ -45,17 +49,36 @@ pub(super) fn warnings(config: &ModbusConfig) -> Vec<String> {
             config.name, tag.name
         )
     });
+    let tight = match budget(config) {
+        Some(Verdict::Tight(warning)) => Some(format!("modbus `{}`: {warning}", config.name)),
+        _ => None,
+    };
+    warnings.chain(tight).collect()
+}
+
+/// What there is to say about the time that a poll takes on its line.
+fn budget(config: &ModbusConfig) -> Option<Verdict> {
+    let (blocks, pace) = (config.plan(), config.pace());
     let interval = Duration::from_millis(config.poll_interval_ms);
-    let slow = budget::network(&config.plan(), Duration::ZERO, interval);
-    warnings.chain(slow.map(|warning| format!("modbus `{}`: {warning}", config.name))).collect()
+    match &config.serial {
+        Some(line) => budget::serial(&LineTiming::of(line, pace), &blocks, interval),
+        None => {
+            let pause = pace.turnaround.max(pace.min_request_interval);
+            budget::network(&blocks, pause, interval).map(Verdict::Tight)
+        }
+    }
 }
 
 fn section(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
     let name_is_missing = config.name.trim().is_empty();
     report(name_is_missing.then(|| "`name` is empty: give the device a name".to_owned()));
-    report(endpoint(&config.endpoint));
+    line_problems(config).into_iter().for_each(&mut *report);
     report(outside("poll_interval_ms", config.poll_interval_ms, 1, 3_600_000));
     report(outside("timeout_ms", config.timeout_ms, 1, 60_000));
+    report(outside("min_timeout_ms", config.min_timeout_ms, 1, 60_000));
+    report(outside("retries", config.retries.into(), 0, 10));
+    report(outside("min_request_interval_ms", config.min_request_interval_ms, 0, 60_000));
+    report(outside("turnaround_ms", config.turnaround_ms.unwrap_or_default(), 0, 10_000));
     report(outside("connect_timeout_ms", config.connect_timeout_ms, 1, 60_000));
     report(outside("max_registers", config.max_registers.into(), 1, 125));
     report(outside("max_bits", config.max_bits.into(), 1, 2_000));
@@ -72,6 +95,56 @@ fn section(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
     report(counter.filter(|name| !config.tag.iter().any(|tag| tag.name == **name)).map(|name| {
         format!("`sample_counter` names `{name}`, which is no tag of it: name one of its tags")
     }));
+}
+
+/// What leads to the device: either a line or an address, with all that belongs to it and nothing else.
+fn line_problems(config: &ModbusConfig) -> Vec<Option<String>> {
+    let say = |is_wrong: bool, what: &str| is_wrong.then(|| what.to_owned());
+    let tls = config.tls.as_ref();
+    let half = tls.is_some_and(|it| it.certificate_file.is_some() != it.key_file.is_some());
+    let is_tls = config.transport == Framing::Tls;
+    let mut found = vec![
+        say(is_tls && tls.is_none(), "transport tls needs `tls = { ca_file = \"…\" }`: add it"),
+        say(!is_tls && tls.is_some(), "`tls` is for transport tls: set it, or remove `tls`"),
+        say(half, "`certificate_file` and `key_file` go together: give both or neither"),
+    ];
+    let Some(line) = &config.serial else {
+        found.push(endpoint(&config.endpoint));
+        return found;
+    };
+    found.extend([
+        say(
+            !config.endpoint.is_empty(),
+            "`serial` and `endpoint` are two ways to one device: keep one of them",
+        ),
+        say(
+            config.transport != Framing::Tcp,
+            "`transport` says what is spoken at `endpoint`: remove it, a serial line speaks RTU",
+        ),
+        say(!line.path.is_absolute(), "`serial.path` is no path: write it in full, from /dev"),
+        outside("serial.baud", line.baud.into(), 300, 4_000_000),
+        outside("serial.stop_bits", line.stop_bits().into(), 1, 2),
+        outside("serial.data_bits", line.data_bits.into(), 7, 8),
+    ]);
+    found
+}
+
+/// Serial lines that several sections name: one owner asks everybody on a line.
+pub(super) fn shared_lines(configs: &[ModbusConfig]) -> Vec<String> {
+    let mut owners = BTreeMap::new();
+    let mut problems = Vec::new();
+    for config in configs {
+        let Some(line) = &config.serial else { continue };
+        if let Some(owner) = owners.insert(&line.path, &config.name) {
+            problems.push(format!(
+                "modbus `{}`: the line {} is that of `{owner}` already: put all units of a line into one section, \
+                 each tag with its `unit_id`",
+                config.name,
+                line.path.display()
+            ));
+        }
+    }
+    problems
 }
 
 fn outside(key: &str, value: u64, low: u64, high: u64) -> Option<String> {
@@ -365,6 +438,30 @@ mod tests {
                 "modbus `plc-1`, tag `p.flow`: `sentinels` has 70000, which 16 bits cannot hold: write what the \
                registers hold before `scale`",
             ],
+        );
+    }
+
+    #[test]
+    fn a_map_that_its_line_cannot_carry_is_refused_with_the_interval_that_works() {
+        let mut text = "name = \"meters\"\npoll_interval_ms = 500\n\
+                        serial = { path = \"/dev/serial/by-id/a\", baud = 9600 }\n"
+            .to_owned();
+        for unit in 1..=8 {
+            let register = "address = \"40001\", type = \"f32\"";
+            text += &format!("{}unit_id = {unit}\n", tag(&format!("m-{unit}.power"), register));
+        }
+        let config: ModbusConfig = toml::from_str(&text).expect("the form is right");
+        assert_eq!(config.problems(), [""; 0]);
+        let fast = ModbusConfig { poll_interval_ms: 100, ..config };
+        let problems = fast.problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0]
+                .starts_with("modbus `meters`: unit 1 and 7 others with 8 requests a poll needs")
+        );
+        assert!(
+            problems[0]
+                .contains("at 9600 baud 8E1, more than `poll_interval_ms` = 100: make it at least")
         );
     }
 

@@ -103,6 +103,12 @@ impl ModbusWaveformConfig {
                 problems.push(problem);
             }
         };
+        wrong(
+            section.transport().is_rtu(),
+            "files are read over Modbus TCP only: the protocol library cannot tell where an answer with function 0x14 \
+             ends on a line without frames; remove it, or use a device with Modbus TCP"
+                .to_owned(),
+        );
         wrong(self.file == 0, "`file` = 0: files are numbered from 1".to_owned());
         wrong(self.samples < 2, format!("`samples` = {}: a burst has at least 2", self.samples));
         let end = u32::from(self.record) + source.registers();
@@ -145,6 +151,16 @@ impl ModbusWaveformConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_behind_a_serial_line_is_refused() {
+        let text = "name = \"vib\"\nserial = { path = \"/dev/serial/by-id/a\" }\n[[waveform]]\nname = \"s.burst\"\n\
+                    asset = \"a/b/c\"\nfile = 1\nsamples = 9\nsample_rate_hz = 100\n";
+        let config: ModbusConfig = toml::from_str(text).expect("the form is right");
+        let problems = config.problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("over Modbus TCP only"), "{problems:?}");
+    }
 
     #[track_caller]
     fn check(keys: &str, expected: &[&str]) {

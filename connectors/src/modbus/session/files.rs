@@ -53,15 +53,15 @@ impl Session<'_> {
 
     async fn ask_file(&mut self, part: FileSpan, poll: &mut Poll) -> Result<Answer, Fault> {
         poll.requests += 1;
-        let (answer, round_trip) = self.link.read_file(part).await;
-        let answer = answer?;
-        self.round_trips.push(round_trip);
-        poll.bytes += answer.bytes();
+        let exchanged = self.link.read_file(part, self.source.timeout).await;
+        poll.bytes += exchanged.bytes;
+        let answer = exchanged.answer?;
+        self.round_trips.push(exchanged.round_trip);
         if let Answer::Exception(code) = answer
             && exception(code) == Exception::Unreachable
         {
             poll.unreachable.push(part.unit);
-            self.quarantine.units.failed(part.unit, Instant::now());
+            self.quarantine.units.failed(part.unit, Instant::now(), self.source.pace.retries);
         } else {
             self.quarantine.units.answered(part.unit);
         }
