@@ -271,6 +271,22 @@ fn one_missing_sensor_is_a_sensor_fault_and_a_silent_unit_is_missing_data() {
     assert_eq!(watched.raised(AlarmKind::MachineAnomaly).len(), 0);
 }
 
+/// Requests go out one after the other, so the tags of a device that was away return one after the other.
+#[test]
+fn tags_that_return_one_after_the_other_are_no_sensor_faults() {
+    let (mut watched, mut pump) = healthy(6, 1_000);
+    for minute in 0..120_u32 {
+        let returned = minute.saturating_sub(60);
+        let missing: Vec<TagId> = (returned..6).map(TagId).collect();
+        let readings = row_without(&mut pump, &missing, Reason::Timeout);
+        watched.readings(pump.at(), &readings);
+        watched.tick(pump.at());
+    }
+    assert_eq!(watched.raised(AlarmKind::NoData).len(), 1);
+    assert_eq!(watched.raised(AlarmKind::SensorFault).len(), 0);
+    assert_eq!(watched.raised(AlarmKind::MachineAnomaly).len(), 0);
+}
+
 #[test]
 fn reasons_are_sentences_in_every_phase() {
     let (mut watched, mut pump) = (Watched::new(pump_plant()), Pump::new(1));
