@@ -4,24 +4,31 @@
 //! switched off: when anything breaks the session ends, and the next one resolves names, subscribes and starts anew.
 //! Values are decoded in the library's receive path and offered without waiting.
 
+mod certificate;
 mod config;
 mod connector;
 mod decode;
 mod discovery;
 mod endpoint;
+mod identity;
 mod node;
+mod pki;
 mod receiver;
+mod security;
 mod session;
 mod settings;
 mod subscribe;
+mod trust;
 
 use std::time::Duration;
 
 use bellwether_domain::TagId;
 
-pub use config::{OpcuaConfig, OpcuaTagConfig, Security, WaveformConfig};
+pub use config::{OpcuaConfig, OpcuaTagConfig, WaveformConfig};
 pub use endpoint::EndpointUrl;
 pub use node::{Namespace, NodeAddress};
+pub use pki::{Pki, PkiError};
+pub use security::{Identity, Protection, Security, SecurityPolicy};
 pub use session::run;
 
 /// A validated `[[opcua]]` section: all that a session needs.
@@ -31,6 +38,8 @@ pub struct Source {
     pub name: String,
     /// `opc.tcp://host:port/path` as a person typed it.
     pub endpoint: String,
+    /// How it is talked to.
+    pub protection: Protection,
     /// Wall time between two notifications.
     pub publishing_interval: Duration,
     /// How often the server looks at the values.

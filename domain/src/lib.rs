@@ -5,6 +5,7 @@
 //! the screen it is its name. Every word and the standard it comes from stands in `docs/glossary.md`.
 
 pub mod alarm;
+pub mod certificate;
 pub mod command;
 pub mod health;
 pub mod loss;
@@ -18,6 +19,7 @@ pub use alarm::{
     Alarm, AlarmId, AlarmKind, AlarmState, Alert, Explanation, ExplanationCode, Operand, Priority,
     Transition,
 };
+pub use certificate::{Certificate, Trust};
 pub use command::{Command, CommandError};
 pub use health::{
     Contribution, HealthIndex, HealthReport, HealthState, Operation, Prognosis, Refusal, Score,

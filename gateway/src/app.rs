@@ -18,13 +18,13 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use bellwether_analytics::{Engine, Snapshot};
-use bellwether_connectors::{Batch, Sink, StatusCell};
+use bellwether_connectors::{Batch, Sink, StatusCell, opcua};
 use bellwether_domain::{
     AssetPath, ConnectorStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, Timestamp,
     UplinkStatus,
 };
 use bellwether_store::{Store, StoreOptions};
-use bellwether_web::{CommandRequest, WebState};
+use bellwether_web::{CertificateDesk, CommandRequest, WebState};
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc, watch},
@@ -37,7 +37,7 @@ use crate::{
     config::{Config, Setup, SourceSetup},
     northbound::{self, Uplink},
     pump::{self, Channels, Commit, Pump},
-    sources,
+    security, sources,
     status::Parts,
     systemd,
     tasks::Tasks,
@@ -94,6 +94,7 @@ pub struct Ground {
     pub clock: Clock,
     notices: Vec<String>,
     is_resumed: bool,
+    pki: opcua::Pki,
 }
 
 impl Ground {
@@ -115,7 +116,13 @@ impl Ground {
         for notice in &notices {
             warn!("{notice}");
         }
-        Ok(Self { store, clock: Clock::start(floor, speed), notices, is_resumed: floor.is_some() })
+        Ok(Self {
+            store,
+            clock: Clock::start(floor, speed),
+            notices,
+            is_resumed: floor.is_some(),
+            pki: opcua::Pki::below(data_dir),
+        })
     }
 
     /// Whether the databases hold anything from before.
@@ -135,7 +142,8 @@ impl Gateway {
         ground: Ground,
         http: SocketAddr,
     ) -> anyhow::Result<Self> {
-        let Ground { store, clock, notices, .. } = ground;
+        let Ground { store, clock, mut notices, pki, .. } = ground;
+        notices.extend(security::notices(config, &pki, clock.now()));
         let listener = TcpListener::bind(http).await.with_context(|| {
             format!(
                 "the dashboard cannot listen on {http}: free the port, or choose another in [http] listen or with --http"
@@ -147,7 +155,7 @@ impl Gateway {
 
         let mut wiring = Wiring::new(config, Arc::clone(&setup.plant), &store, clock.clone());
         let ends = wiring.pump(engine);
-        let connectors = wiring.sources(setup.sources, ends.batches);
+        let connectors = wiring.sources(setup.sources, &pki, ends.batches);
         let uplinks = wiring.uplinks(&setup.gateway_path, &picture);
         let disk = wiring.writer(ends.commits, ends.state.clone(), notices);
         let parts = Parts {
@@ -162,7 +170,7 @@ impl Gateway {
             thinned: ends.thinned,
         };
         wiring.status(parts, picture_sender);
-        wiring.web(listener, picture.clone(), ends.commands.clone());
+        wiring.web(listener, picture.clone(), ends.commands.clone(), security::desk(pki));
 
         let Wiring { tasks, stop, stop_uplinks, .. } = wiring;
         let (state, commands) = (ends.state, ends.commands);
@@ -300,6 +308,7 @@ impl<'a> Wiring<'a> {
     fn sources(
         &mut self,
         sources: Vec<SourceSetup>,
+        pki: &opcua::Pki,
         batches: mpsc::Sender<Batch>,
     ) -> Vec<watch::Receiver<ConnectorStatus>> {
         let mut receivers = Vec::new();
@@ -310,7 +319,8 @@ impl<'a> Wiring<'a> {
             receivers.push(status.subscribe());
             let sink = Sink::new(batches.clone(), status.clone());
             let (now, stop) = (self.clock.as_fn(), self.stop.clone());
-            self.tasks.spawn(name, sources::run(source, sink, status, now, seed, stop));
+            self.tasks
+                .spawn(name, sources::run(source, pki.clone(), sink, status, now, seed, stop));
         }
         receivers
     }
@@ -387,8 +397,9 @@ impl<'a> Wiring<'a> {
         listener: TcpListener,
         status: watch::Receiver<Arc<GatewayStatus>>,
         commands: mpsc::Sender<CommandRequest>,
+        certificates: CertificateDesk,
     ) {
-        let web = WebState { status, reader: self.store.reader(), commands };
+        let web = WebState { status, reader: self.store.reader(), commands, certificates };
         let stop = self.stop.clone();
         self.tasks.spawn("web", async move {
             bellwether_web::serve(listener, web, stop).await.context("the dashboard has failed")

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod replay;
 mod run;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::Args),
     /// Feed recorded readings straight to the engine and print what it says.
     Replay(replay::Args),
+    /// Show the certificates of OPC UA servers, and trust one.
+    Trust(trust::Args),
 }
 
 /// A command line that cannot be carried out.
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
             args.run()
         }
         Command::Replay(args) => args.run(),
+        Command::Trust(args) => args.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod northbound;
 pub mod pump;
+mod security;
 pub mod sources;
 pub mod status;
 pub mod systemd;

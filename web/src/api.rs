@@ -3,6 +3,7 @@
 
 pub(crate) mod alarms;
 pub(crate) mod assets;
+pub(crate) mod certificates;
 pub(crate) mod maintenance;
 pub(crate) mod metrics;
 pub(crate) mod prognosis;
@@ -52,6 +53,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tags::get_tags))
         .routes(routes!(tags::get_history))
         .routes(routes!(stream::get_stream))
+        .routes(routes!(certificates::get_certificates))
+        .routes(routes!(certificates::trust_certificate))
 }
 
 /// Everything the server answers.

@@ -1,11 +1,11 @@
 //! `[[opcua]]` of `bellwether.toml`, and the way to a validated [`Source`].
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use bellwether_domain::{Role, TagId};
 use serde::Deserialize;
 
-use super::{EndpointUrl, NodeAddress, Source, SourceTag};
+use super::{EndpointUrl, NodeAddress, Security, SecurityPolicy, Source, SourceTag};
 use crate::{TagMeta, WaveformMeta};
 
 /// Longest time a live server is quiet: it is asked to say so at least this often.
@@ -37,17 +37,19 @@ pub struct OpcuaConfig {
     pub stale_after_ms: Option<u64>,
     /// Must be written out: `"none"` sends everything in the clear.
     pub security: Security,
+    /// With which algorithms; `"basic256sha256"` if absent.
+    pub security_policy: Option<SecurityPolicy>,
+    /// User of the server; anonymous if absent.
+    pub username: Option<String>,
+    /// File that holds the user's password (mode 0600), or the bare name of a systemd credential.
+    pub password_file: Option<PathBuf>,
+    /// X.509 certificate of a user (`.der` or `.pem`), instead of name and password.
+    pub user_certificate_file: Option<PathBuf>,
+    /// Private key of that certificate (PEM, mode 0600), or the bare name of a systemd credential.
+    pub user_key_file: Option<PathBuf>,
     /// What is read.
     #[serde(default)]
     pub tag: Vec<OpcuaTagConfig>,
-}
-
-/// `security` of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Security {
-    /// Neither signed nor encrypted: anybody on the network can read and change the values.
-    None,
 }
 
 /// One `[[opcua.tag]]`.
@@ -163,6 +165,7 @@ impl OpcuaConfig {
                 self.endpoint
             )
         }));
+        self.security_problems().for_each(|problem| report(Some(problem.to_owned())));
         let mut outside = |key: &str, value: u64, low: u64, high: u64| {
             let is_inside = (low..=high).contains(&value);
             report(
@@ -188,10 +191,9 @@ impl OpcuaConfig {
             NodeAddress::parse(&tag.node).is_some_and(|node| node.is_numbered())
         };
         let numbered = self.tag.iter().filter(is_numbered);
-        let mut warnings = vec![format!(
-            "opcua `{}`: security none: values travel in the clear and can be changed on the way",
-            self.name
-        )];
+        let open = self.security_warnings();
+        let mut warnings: Vec<_> =
+            open.map(|warning| format!("opcua `{}`: {warning}", self.name)).collect();
         warnings.extend(numbered.map(|tag| {
             format!(
                 "opcua `{}`, tag `{}`: node `{}` names its namespace by number, which servers may change: write \
@@ -216,6 +218,7 @@ impl OpcuaConfig {
         Source {
             name: self.name.clone(),
             endpoint: self.endpoint.clone(),
+            protection: self.protection(),
             publishing_interval: Duration::from_millis(self.publishing_interval_ms),
             sampling_interval: Duration::from_millis(sampling),
             timeout: Duration::from_millis(self.timeout_ms),

@@ -28,11 +28,12 @@ const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(600);
 /// Where there are no certificates: with security none, none are read or written.
 const NO_CERTIFICATES: &str = "/dev/null";
 
-/// The settings of every session and of the discovery before it.
-pub(super) fn client_config(source: &Source) -> ClientConfig {
+/// The settings of every session and of the discovery before it, which shows no certificate.
+pub(super) fn client_config(source: &Source, application_uri: Option<&str>) -> ClientConfig {
     ClientBuilder::new()
         .application_name("Bellwether")
-        .application_uri("urn:bellwether:gateway")
+        // Servers compare it with the one in the gateway's certificate.
+        .application_uri(application_uri.unwrap_or("urn:bellwether:gateway"))
         .product_uri("urn:bellwether")
         .session_name(format!("bellwether {}", source.name))
         .pki_dir(NO_CERTIFICATES)
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_settings_leave_reconnecting_to_us() {
-        let policy = client_config(&source(500)).session_retry_policy();
+        let policy = client_config(&source(500), None).session_retry_policy();
         assert!(format!("{policy:?}").contains("reconnect_retry_limit: Some(0)"), "{policy:?}");
     }
 }

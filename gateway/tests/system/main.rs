@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod recordings;
+mod security;
 mod story;
 mod support;
