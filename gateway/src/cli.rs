@@ -1,5 +1,6 @@
 //! The command line. One file a command; what they share is how they end.
 
+mod browse;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     /// Run the gateway.
     Run(run::Args),
+    /// Show what an OPC UA server has to offer, or make a configuration of it.
+    Browse(browse::Args),
     /// Check a configuration file and report every problem in it.
     Check(check::Args),
     /// Show it all working on a simulated plant, or on a recording of a real machine.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
             telemetry::start(false);
             args.run()
         }
+        Command::Browse(args) => args.run(),
         Command::Check(args) => args.run(),
         #[cfg(feature = "demo")]
         Command::Demo(args) => {

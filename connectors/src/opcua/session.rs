@@ -45,7 +45,11 @@ pub async fn run(
         status.silent.clear();
         status::enter(status, ConnectorState::Connecting, at);
     });
-    let Err(error) = Connection { source, pki, sink, status, now }.session().await;
+    let connection = Connection { source, pki, sink, status, now };
+    let work = move |session: Arc<Session>, shared: Arc<Shared>| async move {
+        connection.work(&session, &shared).await
+    };
+    let Err(error) = connection.hold(work).await;
     let (at, reason) = (now(), error.reason());
     let readings = source.tag_ids().map(|tag| Reading::bad(tag, at, reason)).collect();
     sink.offer(Batch::Readings(readings));
@@ -64,7 +68,14 @@ pub(super) struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    async fn session(self) -> Result<Infallible, SessionError> {
+    /// Opens a session, drives it while `work` goes on, and closes it.
+    pub(super) async fn hold<T, W>(
+        self,
+        work: impl FnOnce(Arc<Session>, Arc<Shared>) -> W,
+    ) -> Result<T, SessionError>
+    where
+        W: Future<Output = Result<T, SessionError>>,
+    {
         let config = client_config(self.source, None);
         let typed =
             EndpointUrl::parse(&self.source.endpoint).ok_or_else(|| SessionError::Service {
@@ -89,7 +100,7 @@ impl Connection<'_> {
         let (session, events) = built.map_err(|error| self.failed("open a session", &error))?;
         let mut events = pin!(events.enter());
         let shared = Shared::new(self.source.tags.len());
-        let mut work = pin!(self.work(&session, &shared));
+        let mut work = pin!(work(Arc::clone(&session), Arc::clone(&shared)));
         let ended = loop {
             select! {
                 event = events.try_next() => {
@@ -97,7 +108,10 @@ impl Connection<'_> {
                         break ended;
                     }
                 }
-                Err(error) = &mut work => break Ended::Here(error),
+                done = &mut work => {
+                    goodbye(&session, events.as_mut()).await;
+                    return done;
+                }
             }
         };
         match ended {

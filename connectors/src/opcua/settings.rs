@@ -9,7 +9,9 @@ use opcua::{
     types::{MonitoredItemCreateRequest, MonitoringMode, MonitoringParameters, NodeId},
 };
 
-use super::{Source, config::MISSED_KEEP_ALIVES, connector::MAX_CHUNK_BYTES, receiver::handle};
+use super::{
+    Deadband, Source, config::MISSED_KEEP_ALIVES, connector::MAX_CHUNK_BYTES, receiver::handle,
+};
 
 /// Largest message, in all its chunks: a browse answer or a burst of waveforms fits, an attack does not.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
@@ -17,8 +19,6 @@ const MAX_MESSAGE_BYTES: usize = 16 << 20;
 const MAX_ARRAY_LENGTH: usize = 100_000;
 /// Notifications in one publish response. A few would make servers with a short queue drop values.
 pub(super) const MAX_NOTIFICATIONS: u32 = 1_000;
-/// Values the server keeps for each item between two publish responses.
-const QUEUE_SIZE: u32 = 10;
 /// The subscription dies in the server after so many keep-alives without a client.
 pub(super) const LIFETIME_KEEP_ALIVES: u32 = 6;
 /// After how long without a client the session dies in the server.
@@ -59,13 +59,18 @@ pub(super) fn no_certificates() -> Arc<RwLock<CertificateStore>> {
 }
 
 /// The wish to be told of this node's value.
-pub(super) fn item(source: &Source, tag: usize, node: NodeId) -> MonitoredItemCreateRequest {
+pub(super) fn item(
+    source: &Source,
+    tag: usize,
+    node: NodeId,
+    deadband: Deadband,
+) -> MonitoredItemCreateRequest {
     let parameters = MonitoringParameters {
         client_handle: handle(tag),
         sampling_interval: source.sampling_interval.as_secs_f64() * 1e3,
-        queue_size: QUEUE_SIZE,
+        queue_size: source.queue_size,
+        filter: deadband.filter(),
         discard_oldest: true,
-        ..MonitoringParameters::default()
     };
     MonitoredItemCreateRequest::new(node.into(), MonitoringMode::Reporting, parameters)
 }
@@ -117,7 +122,7 @@ mod tests {
 
     #[test]
     fn items_have_our_own_handles_and_a_queue() {
-        let item = item(&source(500), 0, NodeId::new(2, "T"));
+        let item = item(&source(500), 0, NodeId::new(2, "T"), Deadband::None);
         let parameters = item.requested_parameters;
         assert_eq!(parameters.client_handle, 1, "0 would leave the choice to the library");
         assert_eq!((parameters.queue_size, parameters.discard_oldest), (10, true));
