@@ -303,7 +303,7 @@ async fn a_killed_opc_ua_server_comes_back_with_all_its_values() {
     let _peer = Peer::start(Path::new("node"), &arguments);
     let second = async {
         tokio::select! {
-            Err(error) = opcua::run(&source, &no_pki(), &sink, &status, &now) => panic!("{error}"),
+            Err(error) = opcua::run(&source, &pki_of_ours, &sink, &status, &now) => panic!("{error}"),
             round = whole_round(&mut batches, TAGS) => round,
         }
     };
