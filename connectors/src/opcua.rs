@@ -18,6 +18,7 @@ mod security;
 mod session;
 mod settings;
 mod subscribe;
+mod tally;
 mod trust;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@ pub mod alarm;
 pub mod certificate;
 pub mod command;
 pub mod health;
+pub mod loss;
 pub mod plant;
 pub mod reading;
 pub mod status;
@@ -23,11 +24,12 @@ pub use command::{Command, CommandError};
 pub use health::{
     Contribution, HealthIndex, HealthReport, HealthState, Operation, Prognosis, Refusal, Score,
 };
+pub use loss::{GapStatus, Loss, LossCause};
 pub use plant::{
     Asset, AssetId, AssetKind, AssetPath, Derived, Limit, Plant, Range, Role, RunningWhen, Tag,
     TagId, WaveformFeature,
 };
-pub use reading::{Loss, LossCause, Quality, Reading, Reason, Waveform};
+pub use reading::{Quality, Reading, Reason, Waveform};
 pub use status::{
     AnomalyStatus, AssetStatus, ConnectorState, ConnectorStatus, Exchange, GatewayStatus,
     PlantStatus, StoreStatus, TagStatus, UnitStatus, UplinkStatus,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use bellwether_domain::{Role, TagId};
 use serde::Deserialize;
 
-use super::{Encoding, Limits, Order, Source, SourceTag, Span, Table, ValueType, problems};
+use super::{
+    Encoding, Framing, Limits, Order, Pace, SerialLine, Source, SourceTag, Span, Table, TlsFiles,
+    Transport, ValueType, problems,
+};
 use crate::TagMeta;
 
 /// One `[[modbus]]`: a device, or a gateway with units behind it.
@@ -14,14 +17,34 @@ use crate::TagMeta;
 pub struct ModbusConfig {
     /// Name of the source, unique.
     pub name: String,
-    /// `host:port`; the port is ordinarily 502.
+    /// `host:port`; the port is ordinarily 502, with TLS 802. Needed unless there is `serial`.
+    #[serde(default)]
     pub endpoint: String,
+    /// What is spoken at `endpoint`.
+    #[serde(default)]
+    pub transport: Framing,
+    /// Trust, for transport `tls`.
+    pub tls: Option<TlsFiles>,
+    /// The serial line the units are on, instead of `endpoint`.
+    pub serial: Option<SerialLine>,
     /// Wall time from one poll to the next.
     #[serde(default = "default_poll_interval_ms")]
     pub poll_interval_ms: u64,
     /// How long an answer may take.
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u64,
+    /// Shortest an answer is waited for: a unit that has been quick is given up after eight times its slowest answer of
+    /// late, but not before this, and not after `timeout_ms`. As long as `timeout_ms`, that is always waited for.
+    #[serde(default = "default_min_timeout_ms")]
+    pub min_timeout_ms: u64,
+    /// So many more times a unit that has not answered is asked before it is left alone for a while.
+    #[serde(default = "default_retries")]
+    pub retries: u32,
+    /// From one request to the next at least, for devices that cannot keep up.
+    #[serde(default)]
+    pub min_request_interval_ms: u64,
+    /// From an answer to the next request at least; on a serial line never less than 3.5 characters.
+    pub turnaround_ms: Option<u64>,
     /// How long setting up the connection may take.
     #[serde(default = "default_connect_timeout_ms")]
     pub connect_timeout_ms: u64,
@@ -104,6 +127,18 @@ const fn default_timeout_ms() -> u64 {
     1_000
 }
 
+const fn default_min_timeout_ms() -> u64 {
+    200
+}
+
+const fn default_retries() -> u32 {
+    1
+}
+
+/// What is left between two frames on a serial line, unless told otherwise: more than 3.5 characters, because many
+/// devices need longer to turn their transmitters around.
+const SERIAL_TURNAROUND_MS: u64 = 5;
+
 const fn default_connect_timeout_ms() -> u64 {
     3_000
 }
@@ -178,6 +213,11 @@ impl ModbusConfig {
         problems::of(self)
     }
 
+    /// What is wrong with several sections taken together.
+    pub fn problems_together(sections: &[Self]) -> Vec<String> {
+        problems::shared_lines(sections)
+    }
+
     /// The validated source; `ids[i]` belongs to tag `i`. Only once [`Self::problems`] finds nothing.
     pub fn source(&self, ids: &[TagId]) -> Source {
         let tags = self.tag.iter().zip(ids).map(|(tag, id)| SourceTag {
@@ -190,7 +230,9 @@ impl ModbusConfig {
         let counter = self.sample_counter.as_ref();
         Source {
             name: self.name.clone(),
-            endpoint: self.endpoint.clone(),
+            endpoint: self.transport().endpoint(),
+            transport: self.transport(),
+            pace: self.pace(),
             poll_interval: Duration::from_millis(self.poll_interval_ms),
             timeout: Duration::from_millis(self.timeout_ms),
             connect_timeout: Duration::from_millis(self.connect_timeout_ms),
@@ -198,6 +240,33 @@ impl ModbusConfig {
             tags: tags.collect(),
             sample_counter: counter
                 .and_then(|name| self.tag.iter().position(|tag| tag.name == *name)),
+        }
+    }
+
+    /// What leads to the device.
+    pub fn transport(&self) -> Transport {
+        let endpoint = self.endpoint.clone();
+        match (&self.serial, self.transport, &self.tls) {
+            (Some(line), _, _) => Transport::Serial(line.clone()),
+            (None, Framing::Tls, Some(files)) => Transport::Tls(endpoint, files.clone()),
+            (None, Framing::RtuOverTcp, _) => Transport::RtuOverTcp(endpoint),
+            (None, Framing::Tcp | Framing::Tls, _) => Transport::Tcp(endpoint),
+        }
+    }
+
+    /// What is right but likely to go wrong one day.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let warning = self.serial.as_ref().and_then(SerialLine::warning);
+        warning.into_iter().map(|warning| format!("modbus `{}`: {warning}", self.name))
+    }
+
+    fn pace(&self) -> Pace {
+        let turnaround_ms = if self.serial.is_some() { SERIAL_TURNAROUND_MS } else { 0 };
+        Pace {
+            min_request_interval: Duration::from_millis(self.min_request_interval_ms),
+            turnaround: Duration::from_millis(self.turnaround_ms.unwrap_or(turnaround_ms)),
+            min_timeout: Duration::from_millis(self.min_timeout_ms.min(self.timeout_ms)),
+            retries: self.retries,
         }
     }
 

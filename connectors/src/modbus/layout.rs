@@ -88,6 +88,8 @@ mod tests {
         Source {
             name: "plc-1".to_owned(),
             endpoint: "127.0.0.1:502".to_owned(),
+            transport: crate::modbus::Transport::Tcp("127.0.0.1:502".to_owned()),
+            pace: crate::modbus::Pace::default(),
             poll_interval: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),

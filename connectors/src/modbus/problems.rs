@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ModbusConfig, ModbusTagConfig, ValueType};
+use super::{Framing, ModbusConfig, ModbusTagConfig, ValueType};
 
 /// All problems, those of the section first.
 pub(super) fn of(config: &ModbusConfig) -> Vec<String> {
@@ -24,9 +24,13 @@ pub(super) fn of(config: &ModbusConfig) -> Vec<String> {
 fn section(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
     let name_is_missing = config.name.trim().is_empty();
     report(name_is_missing.then(|| "`name` is empty: give the device a name".to_owned()));
-    report(endpoint(&config.endpoint));
+    line_problems(config).into_iter().for_each(&mut *report);
     report(outside("poll_interval_ms", config.poll_interval_ms, 1, 3_600_000));
     report(outside("timeout_ms", config.timeout_ms, 1, 60_000));
+    report(outside("min_timeout_ms", config.min_timeout_ms, 1, 60_000));
+    report(outside("retries", config.retries.into(), 0, 10));
+    report(outside("min_request_interval_ms", config.min_request_interval_ms, 0, 60_000));
+    report(outside("turnaround_ms", config.turnaround_ms.unwrap_or_default(), 0, 10_000));
     report(outside("connect_timeout_ms", config.connect_timeout_ms, 1, 60_000));
     report(outside("max_registers", config.max_registers.into(), 1, 125));
     report(outside("max_bits", config.max_bits.into(), 1, 2_000));
@@ -43,6 +47,56 @@ fn section(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
     report(counter.filter(|name| !config.tag.iter().any(|tag| tag.name == **name)).map(|name| {
         format!("`sample_counter` names `{name}`, which is no tag of it: name one of its tags")
     }));
+}
+
+/// What leads to the device: either a line or an address, with all that belongs to it and nothing else.
+fn line_problems(config: &ModbusConfig) -> Vec<Option<String>> {
+    let say = |is_wrong: bool, what: &str| is_wrong.then(|| what.to_owned());
+    let tls = config.tls.as_ref();
+    let half = tls.is_some_and(|it| it.certificate_file.is_some() != it.key_file.is_some());
+    let is_tls = config.transport == Framing::Tls;
+    let mut found = vec![
+        say(is_tls && tls.is_none(), "transport tls needs `tls = { ca_file = \"…\" }`: add it"),
+        say(!is_tls && tls.is_some(), "`tls` is for transport tls: set it, or remove `tls`"),
+        say(half, "`certificate_file` and `key_file` go together: give both or neither"),
+    ];
+    let Some(line) = &config.serial else {
+        found.push(endpoint(&config.endpoint));
+        return found;
+    };
+    found.extend([
+        say(
+            !config.endpoint.is_empty(),
+            "`serial` and `endpoint` are two ways to one device: keep one of them",
+        ),
+        say(
+            config.transport != Framing::Tcp,
+            "`transport` says what is spoken at `endpoint`: remove it, a serial line speaks RTU",
+        ),
+        say(!line.path.is_absolute(), "`serial.path` is no path: write it in full, from /dev"),
+        outside("serial.baud", line.baud.into(), 300, 4_000_000),
+        outside("serial.stop_bits", line.stop_bits().into(), 1, 2),
+        outside("serial.data_bits", line.data_bits.into(), 7, 8),
+    ]);
+    found
+}
+
+/// Serial lines that several sections name: one owner asks everybody on a line.
+pub(super) fn shared_lines(configs: &[ModbusConfig]) -> Vec<String> {
+    let mut owners = BTreeMap::new();
+    let mut problems = Vec::new();
+    for config in configs {
+        let Some(line) = &config.serial else { continue };
+        if let Some(owner) = owners.insert(&line.path, &config.name) {
+            problems.push(format!(
+                "modbus `{}`: the line {} is that of `{owner}` already: put all units of a line into one section, \
+                 each tag with its `unit_id`",
+                config.name,
+                line.path.display()
+            ));
+        }
+    }
+    problems
 }
 
 fn outside(key: &str, value: u64, low: u64, high: u64) -> Option<String> {

@@ -150,7 +150,14 @@ impl Receiver {
             // How many values the server has dropped, it does not say.
             let (source, cause) = (self.source.clone(), LossCause::ServerOverflow);
             let to = now.max(from);
-            self.sink.offer(Batch::Loss(Loss { source, from, to, cause, count: 0 }));
+            self.sink.offer(Batch::Loss(Loss {
+                source,
+                tags: Vec::new(),
+                from,
+                to,
+                cause,
+                count: 0,
+            }));
         }
         if !readings.is_empty() {
             self.sink.offer(Batch::Readings(readings));
@@ -242,6 +249,7 @@ mod tests {
         receiver.data(vec![item(handle(0), 7.0, 0x0480)]);
         let expected = Loss {
             source: "server".to_owned(),
+            tags: Vec::new(),
             from: now(),
             to: now(),
             cause: LossCause::ServerOverflow,

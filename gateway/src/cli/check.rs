@@ -51,6 +51,9 @@ impl Args {
                 ),
             }
         }
+        for warning in config.modbus.iter().flat_map(|source| source.warnings()) {
+            println!("  warning: {warning}");
+        }
         for warning in config.opcua.iter().flat_map(|source| source.warnings()) {
             println!("  warning: {warning}");
         }
