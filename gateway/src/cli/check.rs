@@ -51,10 +51,8 @@ impl Args {
                 ),
             }
         }
-        for warning in config.modbus.iter().flat_map(|source| source.warnings()) {
-            println!("  warning: {warning}");
-        }
-        for warning in config.opcua.iter().flat_map(|source| source.warnings()) {
+        let warnings = config.modbus.iter().flat_map(|source| source.warnings());
+        for warning in warnings.chain(config.opcua.iter().flat_map(|source| source.warnings())) {
             println!("  warning: {warning}");
         }
         let pki = opcua::Pki::below(&config.gateway.data_dir);
