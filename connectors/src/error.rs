@@ -243,7 +243,8 @@ impl SessionError {
             | Self::Untrusted { .. }
             | Self::ServerCertificate { .. }
             | Self::OwnCertificate { .. }
-            | Self::Secret { .. } => true,
+            | Self::Secret { .. }
+            | Self::Tls { .. } => true,
             // Trusting it on the server is noticed only by trying again.
             Self::NotTrusted { .. } => false,
             Self::Connect { .. }

@@ -23,6 +23,7 @@ mod security;
 mod session;
 mod settings;
 mod subscribe;
+mod tally;
 mod tree;
 mod trust;
 mod units;

@@ -302,9 +302,8 @@ async fn a_killed_opc_ua_server_comes_back_with_all_its_values() {
 
     let _peer = Peer::start(Path::new("node"), &arguments);
     let second = async {
-        let pki = no_pki();
         tokio::select! {
-            Err(error) = opcua::run(&source, &pki, &sink, &status, &now) => panic!("{error}"),
+            Err(error) = opcua::run(&source, &pki_of_ours, &sink, &status, &now) => panic!("{error}"),
             round = whole_round(&mut batches, TAGS) => round,
         }
     };

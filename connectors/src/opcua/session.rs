@@ -20,7 +20,7 @@ use tracing::debug;
 
 use super::{
     EndpointUrl, Pki, Source, connector::TcpConnector, endpoint, identity, receiver::Shared,
-    settings::client_config,
+    settings::client_config, tally,
 };
 use crate::{Batch, Now, SessionError, Sink, StatusCell, status};
 
@@ -51,6 +51,7 @@ pub async fn run(
     };
     let Err(error) = connection.hold(work).await;
     let (at, reason) = (now(), error.reason());
+    status.update(|status| tally::failed(status, at, &error));
     let readings = source.tag_ids().map(|tag| Reading::bad(tag, at, reason)).collect();
     sink.offer(Batch::Readings(readings));
     Err(error)
@@ -86,7 +87,13 @@ impl Connection<'_> {
         let connector = TcpConnector::new(typed.clone(), self.source.timeout);
         let discovery = timeout(self.source.timeout * 2, self.discover(&config, &connector)).await;
         let offered = discovery.unwrap_or_else(|_| Err(self.late("list its endpoints")))?;
+        let count = offered.len();
         let chosen = endpoint::choose(&typed, &self.source.protection, offered)?;
+        let bytes = connector.take_bytes();
+        self.status.update(|status| {
+            let answer = format!("{count} endpoints");
+            tally::answered(status, (self.now)(), "get endpoints", &answer, bytes);
+        });
         let credentials = self.credentials(&chosen).await?;
         let own = credentials.own.as_ref();
         let token = identity::token(&self.source.endpoint, &self.source.protection.identity)?;
@@ -143,9 +150,11 @@ impl Connection<'_> {
             Some(SubscriptionActivity::Publish) => {
                 shared.published();
                 shared.confirm(self.sink, (self.now)(), self.source.keep_alive);
+                let bytes = connector.take_bytes();
                 self.status.update(|status| {
                     status.requests += 1;
-                    status.bytes_received += connector.take_bytes();
+                    status.bytes_received += bytes;
+                    tally::answered(status, (self.now)(), "publish", "what has changed", bytes);
                 });
                 Ok(())
             }

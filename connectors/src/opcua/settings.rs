@@ -10,11 +10,12 @@ use opcua::{
 };
 
 use super::{
-    Deadband, Source, config::MISSED_KEEP_ALIVES, connector::MAX_CHUNK_BYTES, receiver::handle,
+    Deadband, Source,
+    config::MISSED_KEEP_ALIVES,
+    connector::{MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES},
+    receiver::handle,
 };
 
-/// Largest message, in all its chunks: a browse answer or a burst of waveforms fits, an attack does not.
-const MAX_MESSAGE_BYTES: usize = 16 << 20;
 /// The library's default of 1000 breaks off publish responses of servers with many values.
 const MAX_ARRAY_LENGTH: usize = 100_000;
 /// Notifications in one publish response. A few would make servers with a short queue drop values.

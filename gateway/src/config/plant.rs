@@ -243,6 +243,7 @@ fn build_tag(
         source: source.source.clone(),
         unit: meta.unit.clone(),
         role: if meta.waveform.is_some() { Role::Information } else { meta.role },
+        meaning: meta.meaning.clone(),
         range,
         failure,
         period: plant_time(period_ms, speed),

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bellwether::{config::SourceSetup, sources};
 use bellwether_connectors::{Batch, Now, SessionError, Sink, StatusCell, opcua};
 use bellwether_domain::{ConnectorStatus, TagId, Timestamp};
 use bellwether_fixtures::{OpcUaServer, Secured};
@@ -69,8 +70,7 @@ impl Bench {
         )
     }
 
-    /// Runs one session until the first good value comes or it ends.
-    async fn session(&self, url: &str, keys: &str) -> Result<f64, SessionError> {
+    fn source(&self, url: &str, keys: &str) -> opcua::Source {
         let text = format!(
             "name = \"s\"\nendpoint = \"{url}\"\npublishing_interval_ms = 100\n{keys}\n[[tag]]\nname = \"t\"\n\
              asset = \"a/b/c\"\nnode = \"nsu={};s={}.speed\"\n",
@@ -79,20 +79,16 @@ impl Bench {
         );
         let config: opcua::OpcuaConfig = toml::from_str(&text).expect("the form is right");
         assert_eq!(config.problems(), [""; 0]);
-        let source = config.source(&[TagId(0)]);
+        config.source(&[TagId(0)])
+    }
+
+    /// Runs one session until the first good value comes or it ends.
+    async fn session(&self, url: &str, keys: &str) -> Result<f64, SessionError> {
+        let source = self.source(url, keys);
         let (sender, mut batches) = mpsc::channel(1_000);
         let status = StatusCell::new(ConnectorStatus::default());
         let sink = Sink::new(sender, status.clone());
-        let value = async {
-            loop {
-                let Some(Batch::Readings(readings)) = batches.recv().await else { continue };
-                if let Some(good) =
-                    readings.iter().find(|reading| reading.quality.reason().is_none())
-                {
-                    return good.value;
-                }
-            }
-        };
+        let value = first_good(&mut batches);
         let now = wall();
         let ended = async {
             select! {
@@ -101,6 +97,15 @@ impl Bench {
             }
         };
         timeout(PATIENCE, ended).await.expect("a value or an error within a minute")
+    }
+}
+
+async fn first_good(batches: &mut mpsc::Receiver<Batch>) -> f64 {
+    loop {
+        let Some(Batch::Readings(readings)) = batches.recv().await else { continue };
+        if let Some(good) = readings.iter().find(|reading| reading.quality.reason().is_none()) {
+            return good.value;
+        }
     }
 }
 
@@ -215,6 +220,39 @@ async fn a_server_that_does_not_know_the_gateway_is_told_which_certificate_to_tr
         );
         trust_client(&bench.secured.pki);
         assert!(bench.session(&url, keys).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_waits_for_trust_goes_on_by_itself_when_it_is_given() {
+    let bench = Bench::new();
+    let stop = CancellationToken::new();
+    let server = bench.bind(any_port(), &stop);
+    let source = bench.source(&server.url, "security = \"sign_and_encrypt\"");
+    let (sender, mut batches) = mpsc::channel(1_000);
+    let status = StatusCell::new(ConnectorStatus::default());
+    let (sink, mut seen) = (Sink::new(sender, status.clone()), status.subscribe());
+    let (pki, over) = (bench.pki.clone(), CancellationToken::new());
+    let setup = SourceSetup::Opcua(source);
+    beside(server, stop, async {
+        let running = sources::run(setup, pki, sink, status, wall(), 1, over);
+        let person = async {
+            let untrusted = |status: &ConnectorStatus| {
+                status.last_error.as_deref().is_some_and(|error| error.contains("bellwether trust"))
+            };
+            seen.wait_for(untrusted).await.expect("the source runs");
+            bench.pki.trust("all").expect("it waits");
+            first_good(&mut batches).await
+        };
+        let value = async {
+            select! {
+                _ = running => panic!("a source never ends by itself"),
+                value = person => value,
+            }
+        };
+        let value = timeout(PATIENCE, value).await.expect("values without a restart");
+        assert!((value - 7.0).abs() < 1e-9);
     })
     .await;
 }

@@ -308,6 +308,18 @@ export const en = {
     priority: (text: string) => `${text} priority`,
     list: "Alarms",
   },
+  certificates: {
+    title: "OPC UA certificates",
+    states: {
+      own: "The gateway’s own: trust it on your servers.",
+      trusted: "Trusted.",
+      rejected: "Nobody has decided about this server yet.",
+    },
+    compare: "Compare the fingerprint with the one on the server before you trust it: whoever owns this certificate will be believed.",
+    until: "Valid until",
+    trust: (subject: string) => `Trust ${subject}`,
+    done: "Trusted. The connector reconnects by itself.",
+  },
   connectors: {
     title: "Connectors",
     states: {

@@ -160,6 +160,18 @@ export interface Alarm {
   contributions: Contribution[];
 }
 
+export interface CertificateInfo {
+  sha256: string;
+  sha1: string;
+  trust: "own" | "trusted" | "rejected";
+  subject: string;
+  application_uri: string | null;
+  hosts: string[];
+  not_before: string;
+  not_after: string;
+  expiry: string | null;
+}
+
 export interface Connector {
   name: string;
   protocol: string;

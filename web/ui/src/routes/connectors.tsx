@@ -6,6 +6,7 @@ import { age, bytes, count, duration, milliseconds, rate, tagSpan } from "../lib
 import { perSecond } from "../lib/live.ts";
 import type { Connector, Status, TagValue } from "../lib/types.ts";
 import { assetPath } from "../lib/view.ts";
+import { Certificates } from "../parts/certificates.tsx";
 import { Empty, Fact, Loaded, Panel, Time, Value } from "../parts/common.tsx";
 import { DeviceShape, Icon } from "../parts/icons.tsx";
 import { isStale, liveTag, QualityMark, qualityText } from "../parts/values.tsx";
@@ -231,6 +232,7 @@ export function ConnectorsPage() {
           )
         }
       </Loaded>
+      <Certificates />
       <Loaded of={tags}>
         {(data) => <TagTable tags={data.tags} sources={[...new Set(data.tags.map(({ source }) => source))].sort()} />}
       </Loaded>
