@@ -151,9 +151,8 @@ mod tests {
     #[test]
     fn the_words_on_disk_are_those_of_serde() {
         for cause in LossCause::ALL {
-            let words: Result<LossCause, serde::de::value::Error> = LossCause::deserialize(
-                serde::de::value::StrDeserializer::new(cause.as_str()),
-            );
+            let words: Result<LossCause, serde::de::value::Error> =
+                LossCause::deserialize(serde::de::value::StrDeserializer::new(cause.as_str()));
             assert_eq!(words, Ok(cause));
         }
         assert!(LossCause::ALL.is_sorted());

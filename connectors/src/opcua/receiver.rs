@@ -150,7 +150,14 @@ impl Receiver {
             // How many values the server has dropped, it does not say.
             let (source, cause) = (self.source.clone(), LossCause::ServerOverflow);
             let to = now.max(from);
-            self.sink.offer(Batch::Loss(Loss { source, tags: Vec::new(), from, to, cause, count: 0 }));
+            self.sink.offer(Batch::Loss(Loss {
+                source,
+                tags: Vec::new(),
+                from,
+                to,
+                cause,
+                count: 0,
+            }));
         }
         if !readings.is_empty() {
             self.sink.offer(Batch::Readings(readings));
