@@ -201,12 +201,12 @@ function Gaps({ losses }: { losses: readonly Loss[] }) {
             <thead>
               <tr>
                 <th scope="col">{t.gaps.from}</th>
-                <th scope="col">{t.gaps.to}</th>
                 <th scope="col" class="cell-number">
                   {t.gaps.length}
                 </th>
-                <th scope="col">{t.gaps.what}</th>
                 <th scope="col">{t.gaps.cause}</th>
+                <th scope="col">{t.gaps.what}</th>
+                <th scope="col">{t.gaps.to}</th>
                 <th scope="col" class="cell-number">
                   {t.gaps.due}
                 </th>
@@ -216,12 +216,12 @@ function Gaps({ losses }: { losses: readonly Loss[] }) {
               {losses.map((loss) => (
                 <tr key={`${loss.from} ${loss.cause} ${loss.tags[0] ?? ""}`} class={loss.to === null ? "gap-lasts" : undefined}>
                   <td>{moment(loss.from, at)}</td>
-                  <td>{loss.to === null ? t.gaps.lasts : moment(loss.to, at)}</td>
                   <td class="cell-number">{duration(gapLength(loss, at))}</td>
-                  <td title={loss.tags.join(", ")}>{what(loss)}</td>
-                  <td>
+                  <td class="gap-cause">
                     <span class="cell-words">{causeText(loss)}</span>
                   </td>
+                  <td title={loss.tags.join(", ")}>{what(loss)}</td>
+                  <td>{loss.to === null ? t.gaps.lasts : moment(loss.to, at)}</td>
                   <td class="cell-number">{loss.count > 0 ? count(loss.count) : ""}</td>
                 </tr>
               ))}
