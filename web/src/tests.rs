@@ -1,5 +1,7 @@
 //! The whole router against a small plant, a real store and a fake engine.
 
+mod connectors;
+mod losses;
 mod past;
 pub(crate) mod plant;
 mod reads;
