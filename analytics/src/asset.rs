@@ -7,7 +7,7 @@ mod report;
 mod watch;
 
 use bellwether_domain::{
-    AssetId, Operation, Plant, Quality, Reading, Reason, Score, Tag, TagId, Timestamp,
+    AssetId, Meaning, Operation, Plant, Quality, Reading, Reason, Score, Tag, TagId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -267,7 +267,14 @@ impl AssetState {
         channel.arrived_at = Some(step.now);
         channel.tally.total += 1;
         if reading.quality.is_good() && reading.value.abs() < ABSURD {
-            match channel.validator.check(reading.value, tag.range, is_running, is_learning) {
+            let verdict = match tag.meaning {
+                // A state that changes is no spike, and one that stays is not stuck.
+                Meaning::States(_) | Meaning::Text => Verdict::Good,
+                Meaning::Measurement => {
+                    channel.validator.check(reading.value, tag.range, is_running, is_learning)
+                }
+            };
+            match verdict {
                 Verdict::OutOfRange => {
                     channel.value = reading.value;
                     channel.quality = Quality::Bad(Reason::OutOfRange);

@@ -28,6 +28,26 @@ pub enum SessionError {
         /// How long was waited.
         timeout_ms: u64,
     },
+    /// The serial line cannot be opened.
+    #[error(
+        "cannot open {path}: check that the adapter is plugged in, that nobody else uses it, and that the gateway may (group dialout)"
+    )]
+    Serial {
+        /// Device file as configured.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The device's certificate or ours is not accepted, or a file of them cannot be used.
+    #[error(
+        "no TLS with {endpoint} ({detail}): check `tls` in bellwether.toml and the device's certificate"
+    )]
+    Tls {
+        /// Address as configured.
+        endpoint: String,
+        /// What is not accepted.
+        detail: String,
+    },
     /// The connection has broken.
     #[error(
         "{endpoint} closed the connection: it is tried again; check the device if this repeats"
@@ -149,8 +169,9 @@ impl SessionError {
     /// Whether trying again soon cannot help: a person has to change something. The caller waits minutes, not seconds.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::NoEndpoint { .. } | Self::Refused { .. } => true,
+            Self::NoEndpoint { .. } | Self::Refused { .. } | Self::Tls { .. } => true,
             Self::Connect { .. }
+            | Self::Serial { .. }
             | Self::ConnectTimeout { .. }
             | Self::Broken { .. }
             | Self::Timeout { .. }
@@ -203,9 +224,11 @@ mod tests {
         let permanent = [
             SessionError::NoEndpoint { endpoint: endpoint(), offered: "Basic256Sha256".to_owned() },
             SessionError::Refused { endpoint: endpoint(), detail: detail.clone() },
+            SessionError::Tls { endpoint: endpoint(), detail: detail.clone() },
         ];
         let passing = [
             SessionError::Connect { endpoint: endpoint(), source: io::Error::other("refused") },
+            SessionError::Serial { path: endpoint(), source: io::Error::other("gone") },
             SessionError::ConnectTimeout { endpoint: endpoint(), timeout_ms: 1 },
             SessionError::Broken { endpoint: endpoint(), source: io::Error::other("reset") },
             SessionError::Timeout { endpoint: endpoint(), unit: 1, timeout_ms: 1 },

@@ -24,8 +24,8 @@ pub use health::{
 };
 pub use loss::{GapStatus, Loss, LossCause};
 pub use plant::{
-    Asset, AssetId, AssetKind, AssetPath, Derived, Limit, Plant, Range, Role, RunningWhen, Tag,
-    TagId, WaveformFeature,
+    Asset, AssetId, AssetKind, AssetPath, Derived, Limit, Meaning, Plant, Range, Role, RunningWhen,
+    Tag, TagId, WaveformFeature,
 };
 pub use reading::{Quality, Reading, Reason, Waveform};
 pub use status::{

@@ -25,6 +25,7 @@ fn tag(asset: u32, index: u32) -> Tag {
         period: SECOND,
         stale_after: SECOND * 5,
         derived: None,
+        meaning: bellwether_domain::Meaning::default(),
         is_waveform: false,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bellwether_domain::{Role, TagId};
+use bellwether_domain::{Meaning, Role, TagId};
 use serde::Deserialize;
 
 use super::{EndpointUrl, NodeAddress, Source, SourceTag};
@@ -120,6 +120,7 @@ impl OpcuaConfig {
             unit: tag.unit.clone(),
             range: tag.range,
             role: tag.role,
+            meaning: Meaning::Measurement,
             failure_above: tag.failure_above,
             failure_below: tag.failure_below,
             waveform: tag.waveform.map(|WaveformConfig { sample_rate_hz, period_ms }| {

@@ -47,7 +47,8 @@ impl Args {
                 ),
             }
         }
-        for warning in config.opcua.iter().flat_map(|source| source.warnings()) {
+        let warnings = config.modbus.iter().flat_map(|source| source.warnings());
+        for warning in warnings.chain(config.opcua.iter().flat_map(|source| source.warnings())) {
             println!("  warning: {warning}");
         }
         Ok(())

@@ -63,6 +63,7 @@ struct SourceTags {
 pub(super) fn setup(config: &Config, speed: f64) -> Result<Setup, Vec<String>> {
     let mut problems = config.analytics.problems();
     problems.extend(config.modbus.iter().flat_map(modbus::ModbusConfig::problems));
+    problems.extend(modbus::ModbusConfig::problems_together(&config.modbus));
     problems.extend(config.opcua.iter().flat_map(opcua::OpcuaConfig::problems));
     problems.extend(config.mqtt.iter().flat_map(mqtt_problems));
     unique("source", source_names(config), &mut problems);
@@ -247,6 +248,7 @@ fn build_tag(
         source: source.source.clone(),
         unit: meta.unit.clone(),
         role: if meta.waveform.is_some() { Role::Information } else { meta.role },
+        meaning: meta.meaning.clone(),
         range,
         failure,
         period: plant_time(period_ms, speed),

@@ -41,6 +41,7 @@ fn tag(name: &str, asset: u32, unit: &str, role: Role) -> Tag {
         period: Duration::from_secs(60),
         stale_after: Duration::from_secs(180),
         derived: None,
+        meaning: bellwether_domain::Meaning::default(),
         is_waveform: false,
     }
 }
