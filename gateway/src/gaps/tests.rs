@@ -19,6 +19,7 @@ fn gaps() -> Gaps {
         period: Duration::from_secs(1),
         stale_after: Duration::from_secs(10),
         derived: None,
+        meaning: bellwether_domain::Meaning::default(),
         is_waveform: false,
     };
     let tags = vec![tag("a.flow", "plc"), tag("a.speed", "plc"), tag("b.flow", "server")];
