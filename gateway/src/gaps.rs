@@ -40,6 +40,10 @@ struct Gap {
     source: String,
     cause: LossCause,
     from: Timestamp,
+    /// Beginning of the present stretch without data; later than `from` if there were others before.
+    since: Timestamp,
+    /// Readings that were due in those before.
+    before: u64,
     tags: Vec<TagId>,
 }
 
@@ -190,8 +194,8 @@ impl Gaps {
             let mut tags: Vec<_> = members.into_iter().map(|(tag, _)| tag).collect();
             tags.sort_unstable();
             tags.dedup();
-            let gap = Gap { source: source.to_owned(), cause, from, tags };
-            self.open(gap);
+            let source = source.to_owned();
+            self.open(Gap { source, cause, from, since: from, before: 0, tags });
         }
     }
 
@@ -211,7 +215,8 @@ impl Gaps {
                 && self.named(&ended.loss.source, &gap.tags) == ended.loss.tags
         };
         if let Some(at) = self.settling.iter().position(is_same) {
-            gap.from = self.settling.remove(at).loss.from;
+            let ended = self.settling.remove(at).loss;
+            (gap.from, gap.before) = (ended.from, ended.count);
         }
         self.next += 1;
         for tag in &gap.tags {
@@ -244,7 +249,10 @@ impl Gaps {
             }
         }
         for (id, members) in groups {
-            let Some(gap) = self.open.get(&id).cloned() else { continue };
+            let Some(known) = self.open.get_mut(&id) else { continue };
+            let gap = known.clone();
+            // Told with the first tags that return.
+            known.before = 0;
             let to = members.iter().map(|(_, at)| *at).max().unwrap_or(now).max(gap.from);
             let mut tags: Vec<_> = members.iter().map(|(tag, _)| *tag).collect();
             tags.sort_unstable();
@@ -276,7 +284,7 @@ impl Gaps {
 
     fn loss(&self, gap: &Gap, tags: &[TagId], to: Timestamp) -> Loss {
         let to = to.max(gap.from);
-        let span = to.since(gap.from).as_secs_f64();
+        let span = to.since(gap.since).as_secs_f64();
         let due = |tag: &TagId| due(span, self.plant.tag(*tag).period);
         Loss {
             source: gap.source.clone(),
@@ -284,7 +292,7 @@ impl Gaps {
             from: gap.from,
             to,
             cause: gap.cause,
-            count: tags.iter().map(due).sum(),
+            count: gap.before + tags.iter().map(due).sum::<u64>(),
         }
     }
 

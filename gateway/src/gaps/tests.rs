@@ -19,6 +19,7 @@ fn gaps() -> Gaps {
         period: Duration::from_secs(1),
         stale_after: Duration::from_secs(10),
         derived: None,
+        meaning: bellwether_domain::Meaning::default(),
         is_waveform: false,
     };
     let tags = vec![tag("a.flow", "plc"), tag("a.speed", "plc"), tag("b.flow", "server")];
@@ -94,7 +95,7 @@ fn a_device_that_comes_and_goes_makes_one_record() {
     for second in [2, 4, 6] {
         batches.extend([bad(&[0, 1], second, Reason::DeviceBusy), good(&[0, 1], second + 1)]);
     }
-    check(&batches, &[loss("plc", &[], 1, 7, LossCause::DeviceFailure, 2)]);
+    check(&batches, &[loss("plc", &[], 1, 7, LossCause::DeviceFailure, 6)]);
 }
 
 #[test]
