@@ -3,13 +3,10 @@
 
 pub(crate) mod alarms;
 pub(crate) mod assets;
-<<<<<<< HEAD
 pub(crate) mod certificates;
-=======
 pub(crate) mod connectors;
 pub(crate) mod flags;
 pub(crate) mod losses;
->>>>>>> diag
 pub(crate) mod maintenance;
 pub(crate) mod metrics;
 pub(crate) mod prognosis;
