@@ -86,6 +86,18 @@ pub struct SourceTag {
     pub sample_rate_hz: Option<f64>,
 }
 
+impl SourceTag {
+    /// The node as it stands in the configuration. Two tags with the same words read the same node.
+    pub fn address(&self) -> String {
+        let identifier = &self.node.identifier;
+        match &self.node.namespace {
+            Namespace::Uri(uri) => format!("nsu={uri};{identifier}"),
+            Namespace::Index(0) => identifier.to_string(),
+            Namespace::Index(index) => format!("ns={index};{identifier}"),
+        }
+    }
+}
+
 impl Source {
     /// The ids of all its tags.
     pub fn tag_ids(&self) -> impl Iterator<Item = TagId> {

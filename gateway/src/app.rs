@@ -20,8 +20,8 @@ use anyhow::{Context as _, bail};
 use bellwether_analytics::{Engine, Snapshot};
 use bellwether_connectors::{Batch, Sink, StatusCell, opcua};
 use bellwether_domain::{
-    AssetPath, ConnectorStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, Timestamp,
-    UplinkStatus,
+    AssetPath, ConnectorStatus, GapStatus, GatewayStatus, Plant, PlantStatus, StoreStatus,
+    Timestamp, UplinkStatus,
 };
 use bellwether_store::{Store, StoreOptions};
 use bellwether_web::{CertificateDesk, CommandRequest, WebState};
@@ -154,7 +154,7 @@ impl Gateway {
         let (picture_sender, picture) = watch::channel(Arc::new(GatewayStatus::default()));
 
         let mut wiring = Wiring::new(config, Arc::clone(&setup.plant), &store, clock.clone());
-        let ends = wiring.pump(engine);
+        let ends = wiring.pump(engine, store.core.last_plant_time());
         let connectors = wiring.sources(setup.sources, &pki, ends.batches);
         let uplinks = wiring.uplinks(&setup.gateway_path, &picture);
         let disk = wiring.writer(ends.commits, ends.state.clone(), notices);
@@ -163,6 +163,7 @@ impl Gateway {
             clock: clock.clone(),
             plant: setup.plant,
             state: ends.state.clone(),
+            gaps: ends.gaps,
             connectors,
             uplinks: uplinks.clone(),
             store: disk,
@@ -254,6 +255,7 @@ struct PumpEnds {
     commands: mpsc::Sender<CommandRequest>,
     commits: mpsc::Receiver<Commit>,
     state: watch::Receiver<Arc<PlantStatus>>,
+    gaps: watch::Receiver<Arc<GapStatus>>,
     raw_equivalent_bytes: Arc<AtomicU64>,
     thinned: Arc<AtomicU64>,
 }
@@ -284,11 +286,12 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    fn pump(&mut self, engine: Engine) -> PumpEnds {
+    fn pump(&mut self, engine: Engine, stopped_since: Option<Timestamp>) -> PumpEnds {
         let (batches, batch_receiver) = mpsc::channel(pump::SOURCE_QUEUE);
         let (commands, command_receiver) = mpsc::channel(pump::COMMAND_QUEUE);
         let (commit_sender, commits) = mpsc::channel(pump::COMMIT_QUEUE);
         let (status, state) = watch::channel(Arc::new(PlantStatus::default()));
+        let (gap_sender, gaps) = watch::channel(Arc::new(GapStatus::default()));
         let raw_equivalent_bytes = Arc::new(AtomicU64::new(0));
         let thinned = Arc::new(AtomicU64::new(0));
         let channels = Channels {
@@ -296,12 +299,14 @@ impl<'a> Wiring<'a> {
             commands: command_receiver,
             commits: commit_sender,
             status,
+            gaps: gap_sender,
             raw_equivalent_bytes: Arc::clone(&raw_equivalent_bytes),
             thinned: Arc::clone(&thinned),
         };
-        let pump = Pump::new(engine, Arc::clone(&self.plant), self.clock.clone(), channels);
+        let (plant, clock) = (Arc::clone(&self.plant), self.clock.clone());
+        let pump = Pump::new(engine, plant, clock, channels, stopped_since);
         self.tasks.spawn("pump", pump.run());
-        PumpEnds { batches, commands, commits, state, raw_equivalent_bytes, thinned }
+        PumpEnds { batches, commands, commits, state, gaps, raw_equivalent_bytes, thinned }
     }
 
     /// The pump ends when the last source has dropped its end of the channel.

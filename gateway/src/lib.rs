@@ -4,6 +4,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod gaps;
 pub mod northbound;
 pub mod pump;
 mod security;

@@ -1,6 +1,8 @@
 //! The whole router against a small plant, a real store and a fake engine.
 
 mod certificates;
+mod connectors;
+mod losses;
 mod past;
 pub(crate) mod plant;
 mod reads;
