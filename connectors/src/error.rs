@@ -243,8 +243,7 @@ impl SessionError {
             | Self::Untrusted { .. }
             | Self::ServerCertificate { .. }
             | Self::OwnCertificate { .. }
-            | Self::Secret { .. }
-            | Self::Tls { .. } => true,
+            | Self::Secret { .. } => true,
             // Trusting it on the server is noticed only by trying again.
             Self::NotTrusted { .. } => false,
             Self::Connect { .. }

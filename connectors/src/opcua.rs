@@ -89,11 +89,9 @@ pub struct SourceTag {
 impl SourceTag {
     /// The node as it stands in the configuration. Two tags with the same words read the same node.
     pub fn address(&self) -> String {
-        let identifier = &self.node.identifier;
-        match &self.node.namespace {
-            Namespace::Uri(uri) => format!("nsu={uri};{identifier}"),
-            Namespace::Index(0) => identifier.to_string(),
-            Namespace::Index(index) => format!("ns={index};{identifier}"),
+        match &self.place {
+            Place::Node(node) => node.to_string(),
+            Place::Path(path) => path.to_string(),
         }
     }
 }

@@ -195,12 +195,16 @@ async fn session(told: Lie) -> SessionError {
     };
     let ended = async {
         select! {
-            Err(error) = opcua::run(&source, &pki, &sink, &status, &now) => error,
-            () = serve => panic!("the server serves for ever"),
+            Err(error) = opcua::run(&source, &pki, &sink, &status, &now) => Some(error),
+            () = serve => None,
         }
     };
-    let error = timeout(NOTICED, ended).await.unwrap_or_else(|_| panic!("{told:?} is not noticed"));
-    let Ok(Batch::Readings(readings)) = batches.try_recv() else { panic!("{told:?}: no reading") };
+    let ended = timeout(NOTICED, ended).await;
+    assert!(matches!(ended, Ok(Some(_))), "{told:?} is not noticed");
+    let error = ended.ok().flatten().expect("it is noticed");
+    let batch = batches.try_recv();
+    assert!(matches!(batch, Ok(Batch::Readings(_))), "{told:?}: no reading: {batch:?}");
+    let Ok(Batch::Readings(readings)) = batch else { return error };
     assert!(readings[0].quality.reason().is_some(), "{told:?}: the tag is bad");
     error
 }

@@ -299,8 +299,15 @@ mod tests {
     #[test]
     fn a_password_never_travels_in_the_clear() {
         use MessageSecurityMode::{None as Open, Sign, SignAndEncrypt};
-        // Channel policy and mode, policies of the ways to send a password, and which one is taken.
-        let rows: [(&str, MessageSecurityMode, Security, &[&str], Option<&str>); 8] = [
+        /// Channel policy and mode, policies of the ways to send a password, and which one is taken.
+        type Row = (
+            &'static str,
+            MessageSecurityMode,
+            Security,
+            &'static [&'static str],
+            Option<&'static str>,
+        );
+        let rows: [Row; 8] = [
             ("None", Open, Security::None, &[""], None),
             ("None", Open, Security::None, &["None"], None),
             ("None", Open, Security::None, &["Basic128Rsa15"], None),
