@@ -7,6 +7,8 @@
 mod config;
 mod decode;
 mod diagnosis;
+#[cfg(test)]
+mod hostile;
 mod layout;
 mod link;
 mod plan;
