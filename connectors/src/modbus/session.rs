@@ -5,9 +5,8 @@
 //! others nothing of this poll; their readings are delivered even though the session ends with it.
 //!
 //! Silent units are asked one a poll, after the others' values have been delivered, in the time that is left until the
-//! next poll is due. Only now and then one is
-//! waited for longer, so that the healthy ones begin late in less than one poll of a hundred. When polls are due
-//! outlives the session.
+//! next poll is due. Only now and then one is waited for longer, so that the healthy ones begin late in less than one
+//! poll of a hundred. When polls are due outlives the session.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -19,6 +18,7 @@ use super::{
     Block, Quarantine, Source, Span, Transport, diagnosis,
     layout::Layout,
     link::{Answer, Fault, Link, drain, millis},
+    search::Search,
     timing::following,
 };
 use crate::{
@@ -106,6 +106,9 @@ async fn session(
     }
 }
 
+/// Requests a poll may spend on finding out what a device refuses: neighbours on the line are not held up for longer.
+const SEARCH_REQUESTS: u32 = 16;
+
 struct Session<'a> {
     source: &'a Source,
     quarantine: &'a mut Quarantine,
@@ -130,8 +133,12 @@ struct Poll {
     requests: u64,
     refusals: u64,
     bytes: u64,
-    /// Blocks the device refused, with those of their tags that it refused one by one.
-    splits: Vec<(Block, Vec<usize>)>,
+    /// What was found out about blocks the device refused.
+    searches: Vec<Search>,
+    /// Requests spent on that.
+    search_requests: u32,
+    /// Blocks it refused because it does not know the function.
+    given_up: Vec<Block>,
     /// Units that a gateway could not reach in this poll.
     unreachable: Vec<u8>,
 }
@@ -154,7 +161,9 @@ impl Poll {
     fn begin(&mut self, tags: usize) {
         self.found.clear();
         self.found.resize(tags, None);
-        self.splits.clear();
+        self.searches.clear();
+        self.given_up.clear();
+        self.search_requests = 0;
         self.unreachable.clear();
         (self.requests, self.refusals, self.bytes) = (0, 0, 0);
     }
@@ -214,9 +223,13 @@ impl Session<'_> {
     /// Remembers what the device has refused.
     fn learn(&self, layout: &mut Layout, poll: &mut Poll) {
         let now = Instant::now();
-        for (block, refused) in poll.splits.drain(..) {
-            debug!(source = %self.source.name, ?block, ?refused, "the device refuses a request: it is split");
-            layout.split(&block, &refused, self.source, now);
+        for search in poll.searches.drain(..) {
+            debug!(source = %self.source.name, ?search, "the device refuses a request: it is cut");
+            layout.settle(search, self.source, now);
+        }
+        for block in poll.given_up.drain(..) {
+            debug!(source = %self.source.name, ?block, "the device does not know the function");
+            layout.give_up(&block, now);
         }
         for tag in layout.refused() {
             if poll.found.get(tag).is_some_and(Option::is_none) {
@@ -327,10 +340,10 @@ impl Session<'_> {
         poll.refusals += 1;
         let tags = &block.members;
         match exception(code) {
-            Exception::Address if tags.len() > 1 => self.read_one_by_one(block, poll).await?,
-            Exception::Address | Exception::Function => {
+            Exception::Address => self.search(block, poll).await?,
+            Exception::Function => {
                 poll.set_all(tags, Reason::Configuration);
-                poll.splits.push((block.clone(), tags.clone()));
+                poll.given_up.push(block.clone());
             }
             Exception::Device => poll.set_all(tags, Reason::DeviceFailure),
             Exception::Busy => poll.set_all(tags, Reason::DeviceBusy),
@@ -345,36 +358,45 @@ impl Session<'_> {
     }
 
     /// The device refuses the block: which of its values is it?
-    async fn read_one_by_one(&mut self, block: &Block, poll: &mut Poll) -> Result<(), Fault> {
-        let mut refused = Vec::new();
-        for tag in block.members.iter().copied() {
-            let Some(span) = self.source.tags.get(tag).map(|tag| tag.span) else { continue };
-            match self.ask(span, self.limit(span.unit), poll).await? {
-                Answer::Exception(code) => {
-                    poll.refusals += 1;
-                    let reason = match exception(code) {
-                        Exception::Address | Exception::Function => {
-                            refused.push(tag);
-                            Reason::Configuration
-                        }
-                        Exception::Busy => Reason::DeviceBusy,
-                        Exception::Device => Reason::DeviceFailure,
-                        Exception::Unreachable => Reason::Timeout,
-                    };
-                    poll.set(tag, Found::Bad(reason));
+    async fn search(&mut self, block: &Block, poll: &mut Poll) -> Result<(), Fault> {
+        poll.set_all(&block.members, Reason::Configuration);
+        let mut search = Search::new(block, self.source);
+        while poll.search_requests < SEARCH_REQUESTS
+            && let Some(part) = search.next()
+        {
+            poll.search_requests += 1;
+            let answer = self.ask(part.span, self.limit(part.span.unit), poll).await?;
+            let Answer::Exception(code) = answer else {
+                self.decode(part.span, &part.members, &answer, poll);
+                search.accept(part);
+                continue;
+            };
+            poll.refusals += 1;
+            match exception(code) {
+                Exception::Address | Exception::Function => search.refuse(part, self.source),
+                Exception::Busy => {
+                    poll.set_all(&part.members, Reason::DeviceBusy);
+                    search.accept(part);
                 }
-                answer => self.decode(span, &[tag], &answer, poll),
+                Exception::Device => {
+                    poll.set_all(&part.members, Reason::DeviceFailure);
+                    search.accept(part);
+                }
+                Exception::Unreachable => {
+                    poll.set_all(&part.members, Reason::Timeout);
+                    search.accept(part);
+                }
             }
         }
-        poll.splits.push((block.clone(), refused));
+        poll.searches.push(search);
         Ok(())
     }
 
-    /// Tries one refused address again, if its time has come.
+    /// Tries refused values again, if their time has come.
     async fn retry(&mut self, layout: &mut Layout, poll: &mut Poll) -> Result<(), (Span, Fault)> {
         let now = Instant::now();
-        let Some(tag) = layout.take_due(now) else { return Ok(()) };
-        let Some(span) = self.source.tags.get(tag).map(|tag| tag.span) else { return Ok(()) };
+        let Some(block) = layout.take_due(now) else { return Ok(()) };
+        let span = block.span;
         if !self.quarantine.units.is_due(span.unit, now) || poll.unreachable.contains(&span.unit) {
             return Ok(());
         }
@@ -382,8 +404,8 @@ impl Session<'_> {
         match self.ask(span, limit, poll).await.map_err(|fault| (span, fault))? {
             Answer::Exception(_) => poll.refusals += 1,
             answer => {
-                self.decode(span, &[tag], &answer, poll);
-                layout.reinstate(tag, span);
+                self.decode(span, &block.members, &answer, poll);
+                layout.reinstate(&block, self.source);
             }
         }
         Ok(())
@@ -449,9 +471,7 @@ impl Session<'_> {
             let Some(wanted) = self.source.tags.get(tag) else { continue };
             let offset = usize::from(wanted.span.address.saturating_sub(asked.address));
             let raw = match answer {
-                Answer::Registers(words) => {
-                    words.get(offset..).and_then(|words| wanted.encoding.registers(words))
-                }
+                Answer::Registers(words) => words.get(offset..).and_then(|words| wanted.raw(words)),
                 Answer::Bits(bits) => bits.get(offset).map(|bit| f64::from(u8::from(*bit))),
                 Answer::Exception(_) => None,
             };

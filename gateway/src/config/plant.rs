@@ -43,7 +43,12 @@ impl SourceSetup {
             Self::Opcua(s) => (&s.name, "opcua", &s.endpoint, s.tags.len()),
         };
         let (name, endpoint) = (name.clone(), endpoint.clone());
-        ConnectorStatus { name, protocol, endpoint, tags, ..ConnectorStatus::default() }
+        let addresses = match self {
+            Self::Modbus(s) => s.tags.iter().map(|tag| (tag.id, tag.address())).collect(),
+            Self::Opcua(s) => s.tags.iter().map(|tag| (tag.id, tag.address())).collect(),
+        };
+        let addresses = Arc::new(addresses);
+        ConnectorStatus { name, protocol, endpoint, tags, addresses, ..ConnectorStatus::default() }
     }
 }
 
@@ -243,6 +248,7 @@ fn build_tag(
         source: source.source.clone(),
         unit: meta.unit.clone(),
         role: if meta.waveform.is_some() { Role::Information } else { meta.role },
+        meaning: meta.meaning.clone(),
         range,
         failure,
         period: plant_time(period_ms, speed),

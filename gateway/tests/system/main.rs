@@ -1,6 +1,8 @@
 //! The gateway as its users meet it: the real binary, real sockets on loopback, real databases.
 
 mod bad_input;
+mod browse;
 mod recordings;
+mod security;
 mod story;
 mod support;
