@@ -10,7 +10,10 @@ mod mqtt;
 #[cfg(feature = "demo")]
 pub use mqtt::observe;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use bellwether_connectors::Backoff;
 use bellwether_domain::{AssetPath, GatewayStatus, Timestamp, UplinkStatus};
@@ -88,6 +91,8 @@ pub struct Uplink {
     pub bell: Arc<Notify>,
     /// What the gateway says about itself in its status message.
     pub gateway: watch::Receiver<Arc<GatewayStatus>>,
+    /// Bytes it would have taken to send every reading on its own, as the pump counts them.
+    pub raw_equivalent_bytes: Arc<AtomicU64>,
     /// Plant time for what is sent.
     pub clock: Clock,
     /// What this uplink says about itself.
@@ -132,9 +137,10 @@ async fn watch_backlog(uplink: &Uplink) {
 /// One session after the other, until the gateway stops.
 async fn deliver(uplink: &Uplink) {
     let mut backoff = Backoff::new(seed(&uplink.config.name));
+    let mut statuses = 0;
     loop {
         let began = tokio::time::Instant::now();
-        let error = match mqtt::session(uplink).await {
+        let error = match mqtt::session(uplink, &mut statuses).await {
             Ok(()) => break,
             // The client reports its own DISCONNECT as an error; rows that are left stay in the outbox.
             Err(error) if uplink.stop.is_cancelled() => {

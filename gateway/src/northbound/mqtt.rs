@@ -49,7 +49,9 @@ pub(super) enum UplinkError {
 }
 
 /// Runs one connection until it fails, or until the gateway stops and the outbox is empty or the drain time is over.
-pub(super) async fn session(uplink: &Uplink) -> Result<(), UplinkError> {
+///
+/// `statuses`: status messages sent since the process began, over all its connections.
+pub(super) async fn session(uplink: &Uplink, statuses: &mut u64) -> Result<(), UplinkError> {
     let url = BrokerUrl::parse(&uplink.config.url).map_err(UplinkError::Options)?;
     let broker = format!("{}:{}", url.host, url.port);
     let connected_at = uplink.clock.now();
@@ -71,8 +73,13 @@ pub(super) async fn session(uplink: &Uplink) -> Result<(), UplinkError> {
             }
         }
     };
-    let feeder =
-        Feeder { uplink, client, in_flight: BTreeSet::new(), notices: FuturesUnordered::new() };
+    let feeder = Feeder {
+        uplink,
+        client,
+        statuses,
+        in_flight: BTreeSet::new(),
+        notices: FuturesUnordered::new(),
+    };
     // Two long-lived futures side by side: the event loop is never dropped in the middle of connecting.
     tokio::select! {
         error = wire => Err(error),
@@ -102,7 +109,7 @@ fn connect(
     if url.tls {
         options.set_transport(tls(config.ca_file.as_deref())?);
     }
-    let will = json::status(uplink, at, false);
+    let will = json::status(uplink, json::WILL, at, false);
     options.set_last_will(LastWill::new(
         json::status_topic(&uplink.gateway_path),
         will,
@@ -153,6 +160,8 @@ type Acknowledgement = std::pin::Pin<Box<dyn Future<Output = Settled> + Send + S
 
 /// Ties a row, or none for a status message, to the notice of its own publish.
 fn acknowledgement(row: Option<i64>, notice: PublishNotice) -> Acknowledgement {
+    /// Status messages sent so far: the number of the last one.
+    statuses: &'a mut u64,
     Box::pin(async move { (row, notice.wait_async().await.is_ok()) })
 }
 
@@ -270,9 +279,10 @@ impl Feeder<'_> {
         Ok(())
     }
 
-    async fn publish_status(&self, online: bool) -> Result<(), UplinkError> {
+    async fn publish_status(&mut self, online: bool) -> Result<(), UplinkError> {
         let topic = json::status_topic(&self.uplink.gateway_path);
-        let payload = json::status(self.uplink, self.uplink.clock.now(), online);
+        *self.statuses += 1;
+        let payload = json::status(self.uplink, *self.statuses, self.uplink.clock.now(), online);
         self.note_sent(&topic, payload.len());
         let notice = self
             .client

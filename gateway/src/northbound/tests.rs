@@ -2,7 +2,11 @@
 
 use bellwether_domain::Timestamp;
 use bellwether_store::{Class, CoreCommit, Names, Outgoing, Store, StoreOptions};
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 
 use super::*;
 
@@ -36,6 +40,7 @@ impl Rig {
             core: store.core,
             bell: Arc::new(Notify::new()),
             gateway: picture,
+            raw_equivalent_bytes: Arc::new(AtomicU64::new(7_777)),
             clock: Clock::start(None, 1.0),
             status,
             stop: stop.clone(),
@@ -65,9 +70,9 @@ async fn the_backlog_is_told_while_the_broker_has_never_been_there() {
     drop(listener);
     let rig = Rig::new(&format!("mqtt://{nobody}")).await;
     rig.add_alert().await;
-    let mut status = rig.status;
+    let (mut status, uplink) = (rig.status, rig.uplink);
     tokio::select! {
-        ended = run(rig.uplink) => panic!("{ended:?}"),
+        ended = run(uplink) => panic!("{ended:?}"),
         counted = timeout(LIMIT, status.wait_for(|status| status.backlog == 1)) => {
             assert!(!counted.expect("counted in time").unwrap().connected);
         }
@@ -95,4 +100,66 @@ fn broker_addresses() {
     check("broker:1883", Err("write mqtt://"));
     check("mqtt://me:secret@broker", Err("credentials do not belong in the url"));
     check("mqtt://broker:port", Err("`port` is no port"));
+}
+
+/// A packet of the client: its first byte, and what follows its length.
+async fn packet(socket: &mut TcpStream) -> (u8, Vec<u8>) {
+    let kind = socket.read_u8().await.unwrap();
+    let (mut length, mut shift) = (0, 0);
+    loop {
+        let byte = socket.read_u8().await.unwrap();
+        length |= usize::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    socket.read_exact(&mut body).await.unwrap();
+    (kind, body)
+}
+
+/// The JSON object in a packet.
+#[track_caller]
+fn object(body: &[u8]) -> serde_json::Value {
+    let text = String::from_utf8_lossy(body);
+    let json = &text[text.find('{').unwrap()..=text.rfind('}').unwrap()];
+    serde_json::from_str(json).unwrap()
+}
+
+/// Takes the next status message and acknowledges it.
+async fn next_status(socket: &mut TcpStream) -> serde_json::Value {
+    let (kind, body) = packet(socket).await;
+    assert_eq!(kind & 0xf0, 0x30, "a PUBLISH");
+    let topic = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
+    socket.write_all(&[0x40, 2, body[topic], body[topic + 1]]).await.unwrap();
+    object(&body)
+}
+
+#[tokio::test]
+async fn status_messages_are_counted_by_themselves_and_the_will_stands_outside() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rig = Rig::new(&format!("mqtt://{}", listener.local_addr().unwrap())).await;
+    let stop = rig.stop.clone();
+    let broker = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let (_, connect) = packet(&mut socket).await;
+        socket.write_all(&[0x20, 2, 0, 0]).await.unwrap();
+        let birth = next_status(&mut socket).await;
+        stop.cancel();
+        [object(&connect), birth, next_status(&mut socket).await]
+    };
+    let (ended, said) = timeout(LIMIT, async { tokio::join!(run(rig.uplink), broker) })
+        .await
+        .expect("the uplink stops when it is told to");
+    ended.unwrap();
+    for (message, (sequence, is_online)) in said.iter().zip([(0, false), (1, true), (2, false)]) {
+        assert_eq!(
+            (&message["sequence"], &message["online"]),
+            (&sequence.into(), &is_online.into())
+        );
+        assert_eq!(message["bytes_raw_equivalent"], 7_777);
+        assert_eq!(message["epoch"], said[0]["epoch"]);
+    }
+    assert_ne!(said[0]["epoch"], "0");
 }
