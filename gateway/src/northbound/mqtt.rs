@@ -167,8 +167,11 @@ fn acknowledgement(row: Option<i64>, notice: PublishNotice) -> Acknowledgement {
 
 impl Feeder<'_> {
     async fn run(mut self, mut connected: watch::Receiver<bool>) -> Result<(), UplinkError> {
-        if connected.wait_for(|connected| *connected).await.is_err() {
-            return Err(UplinkError::Interrupted);
+        // A broker that takes the connection and never answers must not hold up the stop; what waits stays on disk.
+        match self.uplink.stop.run_until_cancelled(connected.wait_for(|is| *is)).await {
+            None => return Ok(()),
+            Some(Err(_)) => return Err(UplinkError::Interrupted),
+            Some(Ok(_)) => {}
         }
         let at = self.uplink.clock.now();
         self.uplink.status.send_modify(|status| {

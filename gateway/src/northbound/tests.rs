@@ -163,3 +163,21 @@ async fn status_messages_are_counted_by_themselves_and_the_will_stands_outside()
     }
     assert_ne!(said[0]["epoch"], "0");
 }
+
+#[tokio::test]
+async fn a_broker_that_never_answers_does_not_hold_up_the_stop() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rig = Rig::new(&format!("mqtt://{}", listener.local_addr().unwrap())).await;
+    let stop = rig.stop.clone();
+    let broker = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let (kind, _) = packet(&mut socket).await;
+        assert_eq!(kind, 0x10, "a CONNECT");
+        stop.cancel();
+        socket
+    };
+    // The client itself would wait five seconds for the answer.
+    let both = timeout(LIMIT, async { tokio::join!(run(rig.uplink), broker) }).await;
+    let (ended, _socket) = both.expect("the uplink stops when it is told to");
+    ended.unwrap();
+}
