@@ -179,7 +179,7 @@ fn note_failure(uplink: &Uplink, at: Timestamp, error: &str) -> bool {
     was_connected
 }
 
-/// A seed for the jitter that differs from uplink to uplink, so that they do not come back in step.
+/// FNV-1a of a text. Seeds the jitter by the uplink's name, so that uplinks do not come back in step.
 fn seed(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -14,7 +14,7 @@ use rumqttc::{
 };
 use tokio::{sync::watch, time::timeout};
 
-use super::{BrokerUrl, DRAIN_TIME, Uplink, json};
+use super::{BrokerUrl, DRAIN_TIME, Uplink, json, seed};
 
 /// Largest message in bytes, both ways; the library's own default of 10 KiB would end the connection.
 const MAX_PACKET_BYTES: usize = 1 << 20;
@@ -55,7 +55,11 @@ pub(super) async fn session(uplink: &Uplink, statuses: &mut u64) -> Result<(), U
     let url = BrokerUrl::parse(&uplink.config.url).map_err(UplinkError::Options)?;
     let broker = format!("{}:{}", url.host, url.port);
     let connected_at = uplink.clock.now();
-    let (client, mut event_loop) = connect(uplink, &url, connected_at)?;
+    let id = match &uplink.config.client_id {
+        Some(id) => id.clone(),
+        None => client_id(&uplink.device, &uplink.core.epoch().await?, &uplink.config.name),
+    };
+    let (client, mut event_loop) = connect(uplink, id, &url, connected_at)?;
     let (connected, is_connected) = watch::channel(false);
     let wire = async {
         loop {
@@ -87,13 +91,21 @@ pub(super) async fn session(uplink: &Uplink, statuses: &mut u64) -> Result<(), U
     }
 }
 
+/// Client identifier where the configuration names none. A broker ends the older of two connections with the same one,
+/// so device names that are alike must not make it so: it also depends on the random epoch of this gateway's database,
+/// and on the uplink, as two may lead to one broker.
+pub(super) fn client_id(device: &str, epoch: &str, uplink: &str) -> String {
+    let own = seed(&format!("{epoch}/{uplink}"));
+    format!("bw-{device}-{:08x}", (own ^ (own >> 32)) & 0xffff_ffff)
+}
+
 fn connect(
     uplink: &Uplink,
+    id: String,
     url: &BrokerUrl,
     at: Timestamp,
 ) -> Result<(AsyncClient, EventLoop), UplinkError> {
     let config = &uplink.config;
-    let id = config.client_id.clone().unwrap_or_else(|| format!("bw-{}", uplink.device));
     let mut options = MqttOptions::new(id, (url.host.clone(), url.port));
     options.set_keep_alive(config.keep_alive_s);
     options.set_max_packet_size(MAX_PACKET_BYTES, MAX_PACKET_BYTES);
@@ -148,6 +160,8 @@ fn tls(ca_file: Option<&Path>) -> Result<Transport, UplinkError> {
 struct Feeder<'a> {
     uplink: &'a Uplink,
     client: AsyncClient,
+    /// Status messages sent so far: the number of the last one.
+    statuses: &'a mut u64,
     /// Rows handed to the client and not yet acknowledged.
     in_flight: BTreeSet<i64>,
     notices: FuturesUnordered<Acknowledgement>,
@@ -160,8 +174,6 @@ type Acknowledgement = std::pin::Pin<Box<dyn Future<Output = Settled> + Send + S
 
 /// Ties a row, or none for a status message, to the notice of its own publish.
 fn acknowledgement(row: Option<i64>, notice: PublishNotice) -> Acknowledgement {
-    /// Status messages sent so far: the number of the last one.
-    statuses: &'a mut u64,
     Box::pin(async move { (row, notice.wait_async().await.is_ok()) })
 }
 

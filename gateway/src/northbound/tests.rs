@@ -181,3 +181,14 @@ async fn a_broker_that_never_answers_does_not_hold_up_the_stop() {
     let (ended, _socket) = both.expect("the uplink stops when it is told to");
     ended.unwrap();
 }
+
+#[test]
+fn client_ids_differ_by_gateway_and_by_uplink() {
+    let id = |epoch, uplink| mqtt::client_id("gw-7", epoch, uplink);
+    assert_eq!(id("0123456789ab", "scada"), id("0123456789ab", "scada"));
+    assert_ne!(id("0123456789ab", "scada"), id("0123456789ac", "scada"));
+    assert_ne!(id("0123456789ab", "scada"), id("0123456789ab", "cloud"));
+    let id = id("0123456789ab", "scada");
+    let digits = id.strip_prefix("bw-gw-7-").unwrap();
+    assert!(digits.len() == 8 && digits.chars().all(|c| c.is_ascii_hexdigit()), "{id}");
+}
