@@ -302,7 +302,7 @@ pub(super) fn status(uplink: &Uplink, sequence: u64, at: Timestamp, online: bool
         uptime_s: gateway.uptime.as_secs(),
         assets: gateway.plant.assets.len(),
         needing_attention: gateway.state.assets.iter().filter(|a| needs_attention(a.state)).count(),
-        alarms_active: gateway.state.alarms.len(),
+        alarms_active: gateway.state.standing_alarms().count(),
         sources: gateway.connectors.len(),
         sources_connected: gateway.connectors.iter().filter(|c| connected(c.state)).count(),
         backlog: own.backlog,

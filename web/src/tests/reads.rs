@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bellwether_domain::{AssetId, ConnectorState, HealthState, Timestamp};
+use bellwether_domain::{AlarmState, AssetId, ConnectorState, HealthState, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
@@ -31,6 +31,20 @@ async fn the_status_says_what_the_gateway_is_doing() {
     );
     assert_eq!(status["uplinks"][0]["recent"][0]["bytes"], 200);
     assert_eq!(status["store"]["core_bytes"], 4096);
+}
+
+#[tokio::test]
+async fn an_alarm_that_has_returned_waits_but_is_not_active() {
+    let mut now = status();
+    now.state.alarms[0].state = AlarmState::RtnUnacked;
+    let gateway = Gateway::with(now).await;
+    let status = gateway.get("/api/v1/status").await.ok();
+    assert_eq!((&status["alarms_active"], &status["alarms_unacked"]), (&json!(0), &json!(1)));
+    assert_eq!(gateway.get("/api/v1/assets").await.ok()["assets"][0]["alarms"], 0);
+    let metrics = gateway.get("/metrics").await.text;
+    assert!(metrics.contains("bellwether_active_alarms_count 0\n"), "{metrics}");
+    let listed = gateway.get("/api/v1/alarms").await.ok();
+    assert_eq!(listed["alarms"][0]["state"], "rtn_unacked");
 }
 
 #[tokio::test]

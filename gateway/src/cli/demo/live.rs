@@ -180,7 +180,7 @@ impl Story {
                 "plant {} | {} | alarms {} | mqtt {} acked, {} waiting, {} B instead of {} B ({factor} times less)",
                 clock_time(status.state.at),
                 machines.join(", "),
-                status.state.alarms.iter().filter(|alarm| alarm.returned_at.is_none()).count(),
+                status.state.standing_alarms().count(),
                 uplink.acked,
                 uplink.backlog,
                 uplink.bytes_sent,
