@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:21883")]
     mqtt: SocketAddr,
     /// Serve this CSV recording of a real machine instead of the simulated plant, and judge the result.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "speed", "mqtt"])]
     recording: Option<PathBuf>,
 }
 
