@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use bellwether_domain::{AlarmId, AlarmState, AssetId, HealthState, Plant, PlantStatus};
 
-use super::UsageError;
+use super::{UsageError, say::say};
 use crate::{app::Gateway, clock::Clock};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -119,10 +119,4 @@ impl Teller {
             self.at(kind, &alarm.explanation.sentence);
         }
     }
-}
-
-/// One line for the person who watches.
-#[expect(clippy::print_stdout, reason = "the demo talks to the person who started it")]
-fn say(text: &str) {
-    println!("{text}");
 }
