@@ -11,11 +11,11 @@ use std::{
     time::Duration,
 };
 
-use bellwether_analytics::{Engine, Input, Output};
+use bellwether_analytics::{Engine, Input, Output, waveform_feature};
 use bellwether_connectors::Batch;
 use bellwether_domain::{
     Alert, Command, CommandError, HealthReport, Loss, LossCause, Plant, PlantStatus, Reading,
-    Summary, Timestamp,
+    Summary, Timestamp, Waveform,
 };
 use bellwether_store::Maintenance;
 use bellwether_web::CommandRequest;
@@ -198,6 +198,7 @@ impl Pump {
                 // A burst sent raw would cost at least its samples in four-byte numbers.
                 let bytes = waveform.samples.len() as u64 * 4;
                 self.channels.raw_equivalent_bytes.fetch_add(bytes, Ordering::Relaxed);
+                commit.readings = features(&self.plant, &waveform);
             }
             Event::Batch(Batch::Loss(loss)) => commit.losses.push(loss),
             Event::Command(request) => self.command(now, request, &mut commit),
@@ -310,5 +311,80 @@ impl Pump {
             .send(last)
             .await
             .map_err(|_| anyhow::anyhow!("the store writer is gone"))
+    }
+}
+
+/// What the tags computed from this burst read. The engine computes the same for itself; here it is for the history,
+/// which like that of any tag holds what came, before anybody judged it.
+fn features(plant: &Plant, waveform: &Waveform) -> Vec<Reading> {
+    let of_burst = plant.tags().filter_map(|(tag, meta)| {
+        let derived = meta.derived.filter(|derived| derived.from == waveform.tag)?;
+        let value = waveform_feature(derived.feature, &waveform.samples);
+        Some(Reading::new(tag, waveform.at, value))
+    });
+    of_burst.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_domain::TagId;
+
+    use super::*;
+    use crate::config::Config;
+
+    const CONFIG: &str = r#"
+        site = { enterprise = "acme", site = "lyon" }
+
+        [[asset]]
+        path = "machining/cell-3/spindle-1"
+
+        [[opcua]]
+        name = "spindle"
+        endpoint = "opc.tcp://127.0.0.1:4840"
+        security = "none"
+
+        [[opcua.tag]]
+        name = "spindle-1.acceleration"
+        asset = "machining/cell-3/spindle-1"
+        unit = "m/s2"
+        node = "ns=2;s=acceleration"
+        waveform = { sample_rate_hz = 12800.0, period_ms = 10000 }
+    "#;
+
+    fn pump() -> (Pump, Arc<Plant>) {
+        let config = Config::parse("test".as_ref(), CONFIG).unwrap();
+        let plant = config.setup("test".as_ref(), 1.0).unwrap().plant;
+        let engine = Engine::new(Arc::clone(&plant), config.analytics, None);
+        let channels = Channels {
+            batches: mpsc::channel(1).1,
+            commands: mpsc::channel(1).1,
+            commits: mpsc::channel(1).0,
+            status: watch::channel(Arc::default()).0,
+            raw_equivalent_bytes: Arc::default(),
+            thinned: Arc::default(),
+        };
+        (Pump::new(engine, Arc::clone(&plant), Clock::start(None, 1.0), channels), plant)
+    }
+
+    #[test]
+    fn the_features_of_a_burst_are_stored() {
+        let (mut pump, plant) = pump();
+        let (at, samples) = (pump.clock.now(), vec![2.0, -2.0, 2.0, -2.0]);
+        let tag = plant.tag_named("spindle-1.acceleration").unwrap_or(TagId(9));
+        let burst = Waveform { tag, at, sample_rate_hz: 12_800.0, samples };
+        let commit = pump.cycle(Event::Batch(Batch::Waveform(burst))).unwrap();
+        let stored: Vec<_> = commit
+            .readings
+            .iter()
+            .map(|reading| (plant.tag(reading.tag).name.as_str(), reading.at, reading.value))
+            .collect();
+        let expected = [("rms", 2.0), ("crest", 1.0), ("kurtosis", 1.0)];
+        let names = expected.map(|(feature, _)| format!("spindle-1.acceleration_{feature}"));
+        let expected: Vec<_> = names
+            .iter()
+            .zip(expected)
+            .map(|(name, (_, value))| (name.as_str(), at, value))
+            .collect();
+        assert_eq!(stored, expected);
     }
 }

@@ -30,10 +30,10 @@ pub(crate) struct TagValue<'a> {
     /// UCUM text; empty for a bare number.
     unit: &'a str,
     role: Role,
-    /// Null if there is none to show.
+    /// Null if there is none to show: it is bad, never was, or the tag carries bursts (see `features`).
     #[schema(required)]
     value: Option<f64>,
-    /// Source time.
+    /// Source time; of the last burst if the tag carries bursts, as are age and quality.
     #[schema(required)]
     at: Option<Time>,
     /// In seconds of plant time.
@@ -52,8 +52,10 @@ pub(crate) struct TagValue<'a> {
     failure: Option<Failure>,
     /// Name of the source it comes from.
     source: &'a str,
-    /// It carries waveforms, not numbers.
+    /// It carries bursts of samples, which no single number stands for.
     is_waveform: bool,
+    /// The tags computed from each of its bursts; empty for other tags.
+    features: Vec<&'a str>,
 }
 
 /// The level at which the asset counts as failed.
@@ -180,6 +182,13 @@ impl<'a> TagValue<'a> {
             }),
             source: &tag.source,
             is_waveform: tag.is_waveform,
+            features: if tag.is_waveform { features(&status.plant, now.tag) } else { Vec::new() },
         })
     }
+}
+
+/// Names of the tags computed from bursts of this one.
+fn features(plant: &domain::Plant, of: domain::TagId) -> Vec<&str> {
+    let computed = |tag: &&domain::Tag| tag.derived.is_some_and(|derived| derived.from == of);
+    plant.tags.iter().filter(computed).map(|tag| tag.name.as_str()).collect()
 }

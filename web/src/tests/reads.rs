@@ -1,8 +1,11 @@
 //! Everything that is read.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use bellwether_domain::{AlarmState, AssetId, ConnectorState, HealthState, Timestamp};
+use bellwether_domain::{
+    AlarmState, AssetId, ConnectorState, Derived, HealthState, Plant, TagId, Timestamp,
+    WaveformFeature,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -179,6 +182,21 @@ async fn tags_never_show_a_bad_value() {
     assert_eq!(load["quality_reason"], "the value is too old");
     assert_eq!((&temperature["value"], &temperature["quality"]), (&Value::Null, &json!("bad")));
     assert_eq!(temperature["asset"], "acme.lyon.utilities.water.fan-1");
+}
+
+#[tokio::test]
+async fn a_burst_has_no_value_but_names_the_tags_computed_from_it() {
+    let mut now = status();
+    let mut plant = Plant::clone(&now.plant);
+    plant.tags[0].is_waveform = true;
+    plant.tags[1].derived = Some(Derived { from: TagId(0), feature: WaveformFeature::Rms });
+    now.plant = Arc::new(plant);
+    let body = Gateway::with(now).await.get("/api/v1/tags").await.ok();
+    let (burst, rms) = (&body["tags"][0], &body["tags"][1]);
+    assert_eq!((&burst["is_waveform"], &burst["value"]), (&json!(true), &Value::Null));
+    assert_eq!((&burst["quality"], &burst["age_s"]), (&json!("good"), &json!(30.0)));
+    assert_eq!(burst["features"], json!(["pump-1.motor_load"]));
+    assert_eq!((&rms["value"], &rms["features"]), (&json!(80.0), &json!([])));
 }
 
 #[tokio::test]
