@@ -17,7 +17,7 @@ pub use alarm::{
     Alarm, AlarmId, AlarmKind, AlarmState, Alert, Explanation, ExplanationCode, Operand, Priority,
     Transition,
 };
-pub use command::{Command, CommandError};
+pub use command::{Command, CommandError, Outcome};
 pub use health::{
     Contribution, HealthIndex, HealthReport, HealthState, Operation, Prognosis, Refusal, Score,
 };
