@@ -62,6 +62,8 @@ struct Channel {
     same_since: Timestamp,
     /// Value in the newest frame before anything is masked; NaN if there is none.
     framed: f64,
+    /// The newest frame's value is one of its own, not the one before carried on.
+    is_news: bool,
     /// Smoothed over steady frames; NaN before the first.
     smooth: f64,
     tally: Tally,
@@ -80,6 +82,7 @@ impl Channel {
             good_value: 0.0,
             same_since: Timestamp::default(),
             framed: f64::NAN,
+            is_news: false,
             smooth: f64::NAN,
             tally: Tally::default(),
         }
@@ -359,7 +362,9 @@ impl AssetState {
                 && channel.is_fresh(tag, now)
                 && !channel.validator.is_holding();
             let last = if is_known { channel.good_value } else { f64::NAN };
-            channel.framed = self.frame.mean(local).unwrap_or(last);
+            let mean = self.frame.mean(local);
+            channel.is_news = mean.is_some();
+            channel.framed = mean.unwrap_or(last);
         }
         let channels = &self.channels;
         self.frame.close(now, |local| {

@@ -81,6 +81,20 @@ pub struct SourceTag {
     pub offset: f64,
 }
 
+impl SourceTag {
+    /// Where the value lies, in words: `unit 3, holding 256, f32`. Two tags with the same words read the same bits.
+    pub fn address(&self) -> String {
+        let Span { unit, table, address, .. } = self.span;
+        let Encoding { value_type, order, bit } = self.encoding;
+        let detail = match value_type {
+            ValueType::Bit => format!(" {bit}"),
+            _ if order == Order::default() => String::new(),
+            _ => format!(" {order:?}").to_uppercase(),
+        };
+        format!("unit {unit}, {} {address}, {}{detail}", table.as_str(), value_type.as_str())
+    }
+}
+
 impl Source {
     /// The ids of all its tags.
     pub fn tag_ids(&self) -> impl Iterator<Item = TagId> {

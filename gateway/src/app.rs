@@ -18,13 +18,13 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use bellwether_analytics::{Engine, Snapshot};
-use bellwether_connectors::{Batch, Sink, StatusCell};
+use bellwether_connectors::{Batch, Sink, StatusCell, opcua};
 use bellwether_domain::{
-    AssetPath, ConnectorStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, Timestamp,
-    UplinkStatus,
+    AssetPath, ConnectorStatus, GapStatus, GatewayStatus, Plant, PlantStatus, StoreStatus,
+    Timestamp, UplinkStatus,
 };
 use bellwether_store::{Store, StoreOptions};
-use bellwether_web::{CommandRequest, WebState};
+use bellwether_web::{CertificateDesk, CommandRequest, WebState};
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc, watch},
@@ -37,7 +37,7 @@ use crate::{
     config::{Config, Setup, SourceSetup},
     northbound::{self, Uplink},
     pump::{self, Channels, Commit, Pump},
-    sources,
+    security, sources,
     status::Parts,
     systemd,
     tasks::Tasks,
@@ -94,6 +94,7 @@ pub struct Ground {
     pub clock: Clock,
     notices: Vec<String>,
     is_resumed: bool,
+    pki: opcua::Pki,
 }
 
 impl Ground {
@@ -115,7 +116,13 @@ impl Ground {
         for notice in &notices {
             warn!("{notice}");
         }
-        Ok(Self { store, clock: Clock::start(floor, speed), notices, is_resumed: floor.is_some() })
+        Ok(Self {
+            store,
+            clock: Clock::start(floor, speed),
+            notices,
+            is_resumed: floor.is_some(),
+            pki: opcua::Pki::below(data_dir),
+        })
     }
 
     /// Whether the databases hold anything from before.
@@ -135,7 +142,8 @@ impl Gateway {
         ground: Ground,
         http: SocketAddr,
     ) -> anyhow::Result<Self> {
-        let Ground { store, clock, notices, .. } = ground;
+        let Ground { store, clock, mut notices, pki, .. } = ground;
+        notices.extend(security::notices(config, &pki, clock.now()));
         let listener = TcpListener::bind(http).await.with_context(|| {
             format!(
                 "the dashboard cannot listen on {http}: free the port, or choose another in [http] listen or with --http"
@@ -146,8 +154,8 @@ impl Gateway {
         let (picture_sender, picture) = watch::channel(Arc::new(GatewayStatus::default()));
 
         let mut wiring = Wiring::new(config, Arc::clone(&setup.plant), &store, clock.clone());
-        let ends = wiring.pump(engine);
-        let connectors = wiring.sources(setup.sources, ends.batches);
+        let ends = wiring.pump(engine, store.core.last_plant_time());
+        let connectors = wiring.sources(setup.sources, &pki, ends.batches);
         let uplinks = wiring.uplinks(&setup.gateway_path, &picture, &ends.raw_equivalent_bytes);
         let disk = wiring.writer(ends.commits, ends.state.clone(), notices);
         let parts = Parts {
@@ -155,6 +163,7 @@ impl Gateway {
             clock: clock.clone(),
             plant: setup.plant,
             state: ends.state.clone(),
+            gaps: ends.gaps,
             connectors,
             uplinks: uplinks.clone(),
             store: disk,
@@ -162,7 +171,7 @@ impl Gateway {
             thinned: ends.thinned,
         };
         wiring.status(parts, picture_sender);
-        wiring.web(listener, picture.clone(), ends.commands.clone());
+        wiring.web(listener, picture.clone(), ends.commands.clone(), security::desk(pki));
 
         let Wiring { tasks, stop, stop_uplinks, .. } = wiring;
         let (state, commands) = (ends.state, ends.commands);
@@ -246,6 +255,7 @@ struct PumpEnds {
     commands: mpsc::Sender<CommandRequest>,
     commits: mpsc::Receiver<Commit>,
     state: watch::Receiver<Arc<PlantStatus>>,
+    gaps: watch::Receiver<Arc<GapStatus>>,
     raw_equivalent_bytes: Arc<AtomicU64>,
     thinned: Arc<AtomicU64>,
 }
@@ -276,11 +286,12 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    fn pump(&mut self, engine: Engine) -> PumpEnds {
+    fn pump(&mut self, engine: Engine, stopped_since: Option<Timestamp>) -> PumpEnds {
         let (batches, batch_receiver) = mpsc::channel(pump::SOURCE_QUEUE);
         let (commands, command_receiver) = mpsc::channel(pump::COMMAND_QUEUE);
         let (commit_sender, commits) = mpsc::channel(pump::COMMIT_QUEUE);
         let (status, state) = watch::channel(Arc::new(PlantStatus::default()));
+        let (gap_sender, gaps) = watch::channel(Arc::new(GapStatus::default()));
         let raw_equivalent_bytes = Arc::new(AtomicU64::new(0));
         let thinned = Arc::new(AtomicU64::new(0));
         let channels = Channels {
@@ -288,18 +299,21 @@ impl<'a> Wiring<'a> {
             commands: command_receiver,
             commits: commit_sender,
             status,
+            gaps: gap_sender,
             raw_equivalent_bytes: Arc::clone(&raw_equivalent_bytes),
             thinned: Arc::clone(&thinned),
         };
-        let pump = Pump::new(engine, Arc::clone(&self.plant), self.clock.clone(), channels);
+        let (plant, clock) = (Arc::clone(&self.plant), self.clock.clone());
+        let pump = Pump::new(engine, plant, clock, channels, stopped_since);
         self.tasks.spawn("pump", pump.run());
-        PumpEnds { batches, commands, commits, state, raw_equivalent_bytes, thinned }
+        PumpEnds { batches, commands, commits, state, gaps, raw_equivalent_bytes, thinned }
     }
 
     /// The pump ends when the last source has dropped its end of the channel.
     fn sources(
         &mut self,
         sources: Vec<SourceSetup>,
+        pki: &opcua::Pki,
         batches: mpsc::Sender<Batch>,
     ) -> Vec<watch::Receiver<ConnectorStatus>> {
         let mut receivers = Vec::new();
@@ -310,7 +324,8 @@ impl<'a> Wiring<'a> {
             receivers.push(status.subscribe());
             let sink = Sink::new(batches.clone(), status.clone());
             let (now, stop) = (self.clock.as_fn(), self.stop.clone());
-            self.tasks.spawn(name, sources::run(source, sink, status, now, seed, stop));
+            self.tasks
+                .spawn(name, sources::run(source, pki.clone(), sink, status, now, seed, stop));
         }
         receivers
     }
@@ -389,8 +404,9 @@ impl<'a> Wiring<'a> {
         listener: TcpListener,
         status: watch::Receiver<Arc<GatewayStatus>>,
         commands: mpsc::Sender<CommandRequest>,
+        certificates: CertificateDesk,
     ) {
-        let web = WebState { status, reader: self.store.reader(), commands };
+        let web = WebState { status, reader: self.store.reader(), commands, certificates };
         let stop = self.stop.clone();
         self.tasks.spawn("web", async move {
             bellwether_web::serve(listener, web, stop).await.context("the dashboard has failed")

@@ -14,8 +14,8 @@ use std::{
 use bellwether_analytics::{Engine, Input, Output, waveform_feature};
 use bellwether_connectors::Batch;
 use bellwether_domain::{
-    Alert, Command, CommandError, HealthReport, Loss, LossCause, Outcome, Plant, PlantStatus,
-    Reading, Summary, Timestamp, Transition, Waveform,
+    Alert, Command, CommandError, GapStatus, HealthReport, Loss, LossCause, Outcome, Plant,
+    PlantStatus, Reading, Summary, Timestamp, Transition, Waveform,
 };
 use bellwether_store::Maintenance;
 use bellwether_web::CommandRequest;
@@ -25,7 +25,7 @@ use tokio::{
 };
 use tracing::{error, warn};
 
-use crate::{clock::Clock, northbound::json, systemd};
+use crate::{clock::Clock, gaps::Gaps, northbound::json, systemd};
 
 /// Batches that may wait between the sources and the engine. When full, a source drops its batch, counts it and records
 /// a loss.
@@ -61,6 +61,8 @@ pub struct Commit {
     pub summaries: Vec<Summary>,
     /// Gaps.
     pub losses: Vec<Loss>,
+    /// Gaps that have not ended, if they are others than before.
+    pub open_losses: Option<Vec<Loss>>,
     /// Repairs somebody has reported.
     pub maintenance: Vec<Maintenance>,
     /// Serialised engine state.
@@ -74,6 +76,7 @@ impl Commit {
             && self.alerts.is_empty()
             && self.summaries.is_empty()
             && self.losses.is_empty()
+            && self.open_losses.is_none()
             && self.maintenance.is_empty()
             && self.snapshot.is_none()
     }
@@ -85,6 +88,7 @@ impl Commit {
         self.alerts.extend(later.alerts);
         self.summaries.extend(later.summaries);
         self.losses.extend(later.losses);
+        self.open_losses = later.open_losses.or(self.open_losses.take());
         self.maintenance.extend(later.maintenance);
         self.snapshot = later.snapshot.or(self.snapshot.take());
     }
@@ -101,6 +105,8 @@ pub struct Channels {
     pub commits: mpsc::Sender<Commit>,
     /// To dashboard and uplinks.
     pub status: watch::Sender<Arc<PlantStatus>>,
+    /// To the dashboard: what is missing.
+    pub gaps: watch::Sender<Arc<GapStatus>>,
     /// Bytes it would have taken to send every reading on its own.
     pub raw_equivalent_bytes: Arc<AtomicU64>,
     /// Readings thinned because the disk was behind.
@@ -114,6 +120,7 @@ pub struct Pump {
     plant: Arc<Plant>,
     clock: Clock,
     channels: Channels,
+    gaps: Gaps,
     /// Outputs of the step at hand; kept to reuse its memory.
     outputs: Vec<Output>,
     /// What the full channel did not take.
@@ -132,16 +139,29 @@ enum Event {
 }
 
 impl Pump {
-    /// A pump around this engine.
-    pub fn new(engine: Engine, plant: Arc<Plant>, clock: Clock, channels: Channels) -> Self {
+    /// A pump around this engine. `stopped_since`: the last that is known of the time before, if there was one.
+    pub fn new(
+        engine: Engine,
+        plant: Arc<Plant>,
+        clock: Clock,
+        channels: Channels,
+        stopped_since: Option<Timestamp>,
+    ) -> Self {
         let now = Instant::now();
+        let mut gaps = Gaps::new(Arc::clone(&plant), clock.now());
+        let waiting = stopped_since.filter(|since| *since < clock.started_at()).map(|since| {
+            let to = clock.started_at();
+            let loss = gaps.record(Loss::of_plant(since, to, LossCause::GatewayStopped, 0));
+            Commit { at: to, losses: vec![loss], ..Commit::default() }
+        });
         Self {
+            gaps,
             engine,
             plant,
             clock,
             channels,
             outputs: Vec::new(),
-            waiting: None,
+            waiting,
             thinning: None,
             snapshot_due: now + SNAPSHOT_PERIOD,
             status_due: now,
@@ -187,6 +207,7 @@ impl Pump {
         let mut commit = Commit { at: now, ..Commit::default() };
         match event {
             Event::Batch(Batch::Readings(readings)) => {
+                self.gaps.observe(now, &readings);
                 self.step(now, Input::Readings(&readings), &mut commit);
                 let bytes: u64 =
                     readings.iter().map(|r| json::raw_equivalent_bytes(&self.plant, r)).sum();
@@ -194,25 +215,30 @@ impl Pump {
                 commit.readings = readings;
             }
             Event::Batch(Batch::Waveform(waveform)) => {
+                self.gaps.hear(now, &waveform);
                 self.step(now, Input::Waveform(&waveform), &mut commit);
                 // A burst sent raw would cost at least its samples in four-byte numbers.
                 let bytes = waveform.samples.len() as u64 * 4;
                 self.channels.raw_equivalent_bytes.fetch_add(bytes, Ordering::Relaxed);
                 commit.readings = features(&self.plant, &waveform);
             }
-            Event::Batch(Batch::Loss(loss)) => commit.losses.push(loss),
+            Event::Batch(Batch::Loss(loss)) => commit.losses.push(self.gaps.record(loss)),
             Event::Command(request) => self.command(now, request, &mut commit),
             Event::Tick | Event::Closed => {
                 self.step(now, Input::Tick, &mut commit);
+                commit.losses.extend(self.gaps.tick(now));
+                commit.open_losses = self.gaps.changed(now);
             }
         }
         let instant = Instant::now();
         if !commit.alerts.is_empty() || instant >= self.snapshot_due {
             // Together with the alarm it caused, so that a restart knows of the same alarms as the database.
             commit.snapshot = Some(self.snapshot()?);
+            commit.open_losses = Some(self.gaps.unrecorded(now));
             self.snapshot_due = instant + SNAPSHOT_PERIOD;
         }
         if !commit.alerts.is_empty() || instant >= self.status_due {
+            self.channels.gaps.send_replace(Arc::new(self.gaps.status(now)));
             self.channels.status.send_replace(Arc::new(self.engine.status(now)));
             self.status_due = instant + STATUS_PERIOD;
         }
@@ -265,9 +291,8 @@ impl Pump {
             return Ok(());
         }
         if let Some((from, count)) = self.thinning.take() {
-            let to = commit.at;
-            let source = "store".to_owned();
-            commit.losses.push(Loss { source, from, to, cause: LossCause::StoreBehind, count });
+            let loss = Loss::of_plant(from, commit.at, LossCause::StoreBehind, count);
+            commit.losses.push(self.gaps.record(loss));
         }
         match self.channels.commits.try_send(commit) {
             Ok(()) => Ok(()),
@@ -296,7 +321,13 @@ impl Pump {
     async fn finish(mut self) -> anyhow::Result<()> {
         let now = self.clock.now();
         self.channels.status.send_replace(Arc::new(self.engine.status(now)));
-        let mut last = Commit { at: now, snapshot: Some(self.snapshot()?), ..Commit::default() };
+        let mut last = Commit {
+            at: now,
+            losses: self.gaps.finish(now),
+            open_losses: Some(Vec::new()),
+            snapshot: Some(self.snapshot()?),
+            ..Commit::default()
+        };
         if let Some(mut waiting) = self.waiting.take() {
             waiting.absorb(last);
             last = waiting;
@@ -387,10 +418,11 @@ mod tests {
             commands: mpsc::channel(1).1,
             commits: mpsc::channel(1).0,
             status: watch::channel(Arc::default()).0,
+            gaps: watch::channel(Arc::default()).0,
             raw_equivalent_bytes: Arc::default(),
             thinned: Arc::default(),
         };
-        (Pump::new(engine, Arc::clone(&plant), Clock::start(None, 1.0), channels), plant)
+        (Pump::new(engine, Arc::clone(&plant), Clock::start(None, 1.0), channels, None), plant)
     }
 
     #[test]

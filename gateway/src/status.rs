@@ -9,7 +9,7 @@ use std::{
 };
 
 use bellwether_domain::{
-    ConnectorStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, UplinkStatus,
+    ConnectorStatus, GapStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, UplinkStatus,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,8 @@ pub struct Parts {
     pub plant: Arc<Plant>,
     /// From the pump.
     pub state: watch::Receiver<Arc<PlantStatus>>,
+    /// From the pump.
+    pub gaps: watch::Receiver<Arc<GapStatus>>,
     /// From the sources.
     pub connectors: Vec<watch::Receiver<ConnectorStatus>>,
     /// From the uplinks.
@@ -59,6 +61,7 @@ impl Parts {
             speed: self.clock.speed(),
             plant: Arc::clone(&self.plant),
             state: PlantStatus::clone(&self.state.borrow()),
+            gaps: Arc::clone(&self.gaps.borrow()),
             connectors: self.connectors.iter().map(|part| part.borrow().clone()).collect(),
             uplinks: self
                 .uplinks

@@ -6,6 +6,7 @@ mod figures;
 mod history;
 mod kill;
 mod levels;
+mod losses;
 mod outbox;
 mod statements;
 

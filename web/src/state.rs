@@ -11,7 +11,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{CommandRequest, WebState, frames::Frames, history::Sparks, problem::Problem};
+use crate::{
+    CertificateDesk, CommandRequest, WebState, frames::Frames, history::Sparks, problem::Problem,
+};
 
 /// Every bound of the web server in one place; tests use smaller ones.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +86,10 @@ impl App {
     /// A receiver of its own for one stream.
     pub(crate) fn subscribe(&self) -> tokio::sync::watch::Receiver<Arc<GatewayStatus>> {
         self.web.status.clone()
+    }
+
+    pub(crate) fn certificates(&self) -> &CertificateDesk {
+        &self.web.certificates
     }
 
     pub(crate) fn reader(&self) -> &Reader {

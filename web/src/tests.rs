@@ -1,5 +1,8 @@
 //! The whole router against a small plant, a real store and a fake engine.
 
+mod certificates;
+mod connectors;
+mod losses;
 mod past;
 pub(crate) mod plant;
 mod reads;
@@ -63,7 +66,12 @@ impl Gateway {
         let store = Store::open(dir.path(), StoreOptions::new(plant::NOW)).await.unwrap();
         let (status, receiver) = watch::channel(Arc::new(status));
         let (sender, commands) = mpsc::channel(1);
-        let web = WebState { status: receiver, reader: store.reader(), commands: sender };
+        let web = WebState {
+            status: receiver,
+            reader: store.reader(),
+            commands: sender,
+            certificates: certificates::desk(),
+        };
         let app = App::new(web.clone(), limits(), CancellationToken::new());
         Self { router: api::router(app), web, status, commands, store, _dir: dir }
     }

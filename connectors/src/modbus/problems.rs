@@ -463,4 +463,46 @@ mod tests {
             assert!(endpoint(bad).is_some(), "{bad}");
         }
     }
+
+    #[test]
+    fn a_device_has_a_line_or_an_address_and_what_belongs_to_it() {
+        let tags = tag("a", "kind = \"coil\", address = 1");
+        let rows = [
+            ("endpoint = \"a:1\"\ntransport = \"tls\"", Some("transport tls needs")),
+            ("endpoint = \"a:1\"\ntls = { ca_file = \"/a\" }", Some("`tls` is for transport tls")),
+            (
+                "endpoint = \"a:802\"\ntransport = \"tls\"\ntls = { ca_file = \"/a\", key_file = \"/b\" }",
+                Some("go together"),
+            ),
+            ("endpoint = \"a:1\"\nserial = { path = \"/dev/a\" }", Some("two ways to one device")),
+            ("serial = { path = \"ttyS0\" }", Some("no path")),
+            ("serial = { path = \"/dev/a\", baud = 50 }", Some("`serial.baud` = 50")),
+            ("serial = { path = \"/dev/a\", stop_bits = 3 }", Some("`serial.stop_bits` = 3")),
+            ("serial = { path = \"/dev/a\" }\ntransport = \"rtu_over_tcp\"", Some("remove it")),
+            ("", Some("write it as host:port")),
+            ("serial = { path = \"/dev/a\" }", None),
+            ("endpoint = \"a:4001\"\ntransport = \"rtu_over_tcp\"", None),
+        ];
+        for (keys, expected) in rows {
+            let text = format!("name = \"plc\"\n{keys}\n{tags}");
+            let config: ModbusConfig = toml::from_str(&text).expect("the form is right");
+            let problems = config.problems();
+            match expected {
+                None => assert_eq!(problems, [""; 0], "{keys}"),
+                Some(words) => {
+                    assert!(problems.iter().any(|it| it.contains(words)), "{keys}: {problems:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_serial_line_has_one_owner() {
+        let text = "name = \"one\"\nserial = { path = \"/dev/a\" }\n";
+        let one: ModbusConfig = toml::from_str(text).expect("the form is right");
+        let other = ModbusConfig { name: "other".to_owned(), ..one.clone() };
+        let problems = ModbusConfig::problems_together(&[one, other]);
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].contains("is that of `one` already"), "{problems:?}");
+    }
 }

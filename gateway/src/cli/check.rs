@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use bellwether_connectors::modbus;
+use bellwether_connectors::{modbus, opcua};
 
 use super::say::say;
-use crate::config::{Config, SourceSetup};
+use crate::{
+    clock::Clock,
+    config::{Config, SourceSetup},
+    security,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -49,6 +53,10 @@ impl Args {
         }
         let warnings = config.modbus.iter().flat_map(|source| source.warnings());
         for warning in warnings.chain(config.opcua.iter().flat_map(|source| source.warnings())) {
+            say(&format!("  warning: {warning}"));
+        }
+        let pki = opcua::Pki::below(&config.gateway.data_dir);
+        for warning in security::expiring(&pki, Clock::start(None, 1.0).now()) {
             say(&format!("  warning: {warning}"));
         }
         Ok(())

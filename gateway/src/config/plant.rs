@@ -43,7 +43,12 @@ impl SourceSetup {
             Self::Opcua(s) => (&s.name, "opcua", &s.endpoint, s.tags.len()),
         };
         let (name, endpoint) = (name.clone(), endpoint.clone());
-        ConnectorStatus { name, protocol, endpoint, tags, ..ConnectorStatus::default() }
+        let addresses = match self {
+            Self::Modbus(s) => s.tags.iter().map(|tag| (tag.id, tag.address())).collect(),
+            Self::Opcua(s) => s.tags.iter().map(|tag| (tag.id, tag.address())).collect(),
+        };
+        let addresses = Arc::new(addresses);
+        ConnectorStatus { name, protocol, endpoint, tags, addresses, ..ConnectorStatus::default() }
     }
 }
 

@@ -192,6 +192,7 @@ pub(crate) fn status() -> GatewayStatus {
         speed: 600.0,
         plant: Arc::new(plant()),
         state: PlantStatus { at: NOW, assets: assets(), tags: tags(), alarms: vec![alarm()] },
+        gaps: Arc::default(),
         connectors: vec![connector()],
         uplinks: vec![uplink("scada", true), uplink("cloud", false)],
         store: StoreStatus { healthy: true, core_bytes: 4_096, ..StoreStatus::default() },
