@@ -25,4 +25,5 @@ mod snapshot;
 
 pub use config::AnalyticsConfig;
 pub use engine::{Engine, Input, Output};
+pub use features::statistics::waveform_feature;
 pub use snapshot::Snapshot;

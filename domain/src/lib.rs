@@ -20,7 +20,7 @@ pub use alarm::{
     Transition,
 };
 pub use certificate::{Certificate, Trust};
-pub use command::{Command, CommandError};
+pub use command::{Command, CommandError, Outcome};
 pub use health::{
     Contribution, HealthIndex, HealthReport, HealthState, Operation, Prognosis, Refusal, Score,
 };

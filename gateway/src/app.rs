@@ -156,7 +156,7 @@ impl Gateway {
         let mut wiring = Wiring::new(config, Arc::clone(&setup.plant), &store, clock.clone());
         let ends = wiring.pump(engine, store.core.last_plant_time());
         let connectors = wiring.sources(setup.sources, &pki, ends.batches);
-        let uplinks = wiring.uplinks(&setup.gateway_path, &picture);
+        let uplinks = wiring.uplinks(&setup.gateway_path, &picture, &ends.raw_equivalent_bytes);
         let disk = wiring.writer(ends.commits, ends.state.clone(), notices);
         let parts = Parts {
             device: config.gateway.device.clone(),
@@ -334,6 +334,7 @@ impl<'a> Wiring<'a> {
         &mut self,
         gateway_path: &AssetPath,
         picture: &watch::Receiver<Arc<GatewayStatus>>,
+        raw_equivalent_bytes: &Arc<AtomicU64>,
     ) -> Vec<watch::Receiver<UplinkStatus>> {
         let mut receivers = Vec::new();
         for mqtt in &self.config.mqtt {
@@ -350,6 +351,7 @@ impl<'a> Wiring<'a> {
                 core: self.store.core.clone(),
                 bell: Arc::clone(&self.bell),
                 gateway: picture.clone(),
+                raw_equivalent_bytes: Arc::clone(raw_equivalent_bytes),
                 clock: self.clock.clone(),
                 status,
                 stop: self.stop_uplinks.clone(),

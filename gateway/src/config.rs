@@ -149,7 +149,7 @@ pub struct MqttConfig {
     /// How messages are written.
     #[serde(default)]
     pub payload: Payload,
-    /// Client identifier; `bw-<device>` if absent.
+    /// Client identifier; if absent `bw-<device>-` and eight hex digits of this gateway and uplink's own.
     pub client_id: Option<String>,
     /// User name, if the broker wants one.
     pub username: Option<String>,

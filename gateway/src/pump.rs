@@ -11,11 +11,11 @@ use std::{
     time::Duration,
 };
 
-use bellwether_analytics::{Engine, Input, Output};
+use bellwether_analytics::{Engine, Input, Output, waveform_feature};
 use bellwether_connectors::Batch;
 use bellwether_domain::{
-    Alert, Command, CommandError, GapStatus, HealthReport, Loss, LossCause, Plant, PlantStatus,
-    Reading, Summary, Timestamp,
+    Alert, Command, CommandError, GapStatus, HealthReport, Loss, LossCause, Outcome, Plant,
+    PlantStatus, Reading, Summary, Timestamp, Transition, Waveform,
 };
 use bellwether_store::Maintenance;
 use bellwether_web::CommandRequest;
@@ -220,6 +220,7 @@ impl Pump {
                 // A burst sent raw would cost at least its samples in four-byte numbers.
                 let bytes = waveform.samples.len() as u64 * 4;
                 self.channels.raw_equivalent_bytes.fetch_add(bytes, Ordering::Relaxed);
+                commit.readings = features(&self.plant, &waveform);
             }
             Event::Batch(Batch::Loss(loss)) => commit.losses.push(self.gaps.record(loss)),
             Event::Command(request) => self.command(now, request, &mut commit),
@@ -244,20 +245,15 @@ impl Pump {
         Ok(commit)
     }
 
-    fn step(
-        &mut self,
-        now: Timestamp,
-        input: Input<'_>,
-        commit: &mut Commit,
-    ) -> Option<CommandError> {
+    fn step(&mut self, now: Timestamp, input: Input<'_>, commit: &mut Commit) -> Vec<CommandError> {
         self.engine.step(now, input, &mut self.outputs);
-        let mut refused = None;
+        let mut refused = Vec::new();
         for output in self.outputs.drain(..) {
             match output {
                 Output::AlarmChanged(alert) => commit.alerts.push(alert),
                 Output::Health(report) => commit.health.push(report),
                 Output::Summary(summary) => commit.summaries.push(summary),
-                Output::Refused(error) => refused = Some(error),
+                Output::Refused(error) => refused.push(error),
             }
         }
         refused
@@ -265,13 +261,13 @@ impl Pump {
 
     fn command(&mut self, now: Timestamp, request: CommandRequest, commit: &mut Commit) {
         let refused = self.step(now, Input::Command(&request.command), commit);
-        if refused.is_none()
+        let outcome = outcome(&request.command, &commit.alerts, refused);
+        if outcome.is_ok()
             && let Command::MaintenanceDone { asset, actor, note } = request.command
         {
             let asset = self.plant.asset(asset).path.to_string();
             commit.maintenance.push(Maintenance { asset, at: now, actor, note });
         }
-        let outcome = refused.map_or(Ok(()), Err);
         if request.reply.send(outcome).is_err() {
             warn!("whoever gave the command did not wait for the answer");
         }
@@ -341,5 +337,158 @@ impl Pump {
             .send(last)
             .await
             .map_err(|_| anyhow::anyhow!("the store writer is gone"))
+    }
+}
+
+/// What a command has done, from what the engine has said about it. A command of which nothing could be done is refused.
+fn outcome(
+    command: &Command,
+    alerts: &[Alert],
+    refused: Vec<CommandError>,
+) -> Result<Outcome, CommandError> {
+    let Command::Acknowledge { alarms, .. } = command else {
+        return refused.into_iter().next().map_or_else(|| Ok(Outcome::default()), Err);
+    };
+    let mut outcome = Outcome::default();
+    for &id in alarms {
+        let is_acknowledged =
+            |alert: &Alert| alert.transition == Transition::Acknowledged && alert.alarm.id == id;
+        if refused.contains(&CommandError::AlarmNotActive(id)) {
+            outcome.unknown.push(id);
+        } else if alerts.iter().any(is_acknowledged) {
+            outcome.acknowledged.push(id);
+        } else {
+            outcome.already.push(id);
+        }
+    }
+    let has_done_nothing = outcome.unknown.len() == alarms.len();
+    let mut refused = refused.into_iter();
+    match refused.next() {
+        Some(error) if has_done_nothing || error == CommandError::ActorMissing => Err(error),
+        _ => Ok(outcome),
+    }
+}
+
+/// What the tags computed from this burst read. The engine computes the same for itself; here it is for the history,
+/// which like that of any tag holds what came, before anybody judged it.
+fn features(plant: &Plant, waveform: &Waveform) -> Vec<Reading> {
+    let of_burst = plant.tags().filter_map(|(tag, meta)| {
+        let derived = meta.derived.filter(|derived| derived.from == waveform.tag)?;
+        let value = waveform_feature(derived.feature, &waveform.samples);
+        Some(Reading::new(tag, waveform.at, value))
+    });
+    of_burst.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_domain::{
+        Alarm, AlarmId, AlarmKind, AlarmState, AssetId, Explanation, ExplanationCode, HealthState,
+        Priority, TagId,
+    };
+
+    use super::*;
+    use crate::config::Config;
+
+    const CONFIG: &str = r#"
+        site = { enterprise = "acme", site = "lyon" }
+
+        [[asset]]
+        path = "machining/cell-3/spindle-1"
+
+        [[opcua]]
+        name = "spindle"
+        endpoint = "opc.tcp://127.0.0.1:4840"
+        security = "none"
+
+        [[opcua.tag]]
+        name = "spindle-1.acceleration"
+        asset = "machining/cell-3/spindle-1"
+        unit = "m/s2"
+        node = "ns=2;s=acceleration"
+        waveform = { sample_rate_hz = 12800.0, period_ms = 10000 }
+    "#;
+
+    fn pump() -> (Pump, Arc<Plant>) {
+        let config = Config::parse("test".as_ref(), CONFIG).unwrap();
+        let plant = config.setup("test".as_ref(), 1.0).unwrap().plant;
+        let engine = Engine::new(Arc::clone(&plant), config.analytics, None);
+        let channels = Channels {
+            batches: mpsc::channel(1).1,
+            commands: mpsc::channel(1).1,
+            commits: mpsc::channel(1).0,
+            status: watch::channel(Arc::default()).0,
+            gaps: watch::channel(Arc::default()).0,
+            raw_equivalent_bytes: Arc::default(),
+            thinned: Arc::default(),
+        };
+        (Pump::new(engine, Arc::clone(&plant), Clock::start(None, 1.0), channels, None), plant)
+    }
+
+    #[test]
+    fn the_features_of_a_burst_are_stored() {
+        let (mut pump, plant) = pump();
+        let (at, samples) = (pump.clock.now(), vec![2.0, -2.0, 2.0, -2.0]);
+        let tag = plant.tag_named("spindle-1.acceleration").unwrap_or(TagId(9));
+        let burst = Waveform { tag, at, sample_rate_hz: 12_800.0, samples };
+        let commit = pump.cycle(Event::Batch(Batch::Waveform(burst))).unwrap();
+        let stored: Vec<_> = commit
+            .readings
+            .iter()
+            .map(|reading| (plant.tag(reading.tag).name.as_str(), reading.at, reading.value))
+            .collect();
+        let expected = [("rms", 2.0), ("crest", 1.0), ("kurtosis", 1.0)];
+        let names = expected.map(|(feature, _)| format!("spindle-1.acceleration_{feature}"));
+        let expected: Vec<_> = names
+            .iter()
+            .zip(expected)
+            .map(|(name, (_, value))| (name.as_str(), at, value))
+            .collect();
+        assert_eq!(stored, expected);
+    }
+
+    fn acknowledged(id: u64) -> Alert {
+        let alarm = Alarm {
+            id: AlarmId(id),
+            asset: AssetId(0),
+            tag: None,
+            kind: AlarmKind::NoData,
+            state: AlarmState::AckedAlarm,
+            priority: Priority::Low,
+            severity: HealthState::Unknown,
+            raised_at: Timestamp::default(),
+            returned_at: None,
+            acked_at: None,
+            acked_by: None,
+            explanation: Explanation {
+                code: ExplanationCode::DataMissing,
+                sentence: String::new(),
+                condition: Vec::new(),
+                contributions: Vec::new(),
+            },
+        };
+        Alert { at: Timestamp::default(), transition: Transition::Acknowledged, alarm }
+    }
+
+    #[track_caller]
+    fn check(asked: &[u64], refused: &[CommandError], expected: Result<[&[u64]; 3], CommandError>) {
+        let ids = |ids: &[u64]| ids.iter().copied().map(AlarmId).collect::<Vec<_>>();
+        let command = Command::Acknowledge { alarms: ids(asked), actor: "ann".to_owned() };
+        let expected = expected.map(|[acknowledged, already, unknown]| Outcome {
+            acknowledged: ids(acknowledged),
+            already: ids(already),
+            unknown: ids(unknown),
+        });
+        assert_eq!(outcome(&command, &[acknowledged(1)], refused.to_vec()), expected);
+    }
+
+    #[test]
+    fn an_acknowledgement_says_what_became_of_each_alarm() {
+        let unknown = |id| CommandError::AlarmNotActive(AlarmId(id));
+        check(&[1], &[], Ok([&[1], &[], &[]]));
+        check(&[1, 2, 3], &[unknown(3)], Ok([&[1], &[2], &[3]]));
+        check(&[2, 3], &[unknown(3)], Ok([&[], &[2], &[3]]));
+        check(&[3, 4], &[unknown(3), unknown(4)], Err(unknown(3)));
+        check(&[1], &[CommandError::ActorMissing], Err(CommandError::ActorMissing));
     }
 }

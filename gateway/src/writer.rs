@@ -4,6 +4,8 @@
 //! A failing disk never stops acquisition and alarms: what must not be lost is kept and tried again, raw history is
 //! given up and counted, and the status says so.
 
+mod faults;
+
 use std::{sync::Arc, time::Duration};
 
 use bellwether_domain::{
@@ -16,6 +18,7 @@ use tokio::{
 };
 use tracing::{error, info};
 
+use self::faults::{Database, Faults, News};
 use crate::{northbound::json, pump::Commit};
 
 /// At most this much raw history is lost in a power cut.
@@ -51,6 +54,7 @@ pub struct Writer {
 struct Waiting {
     core: CoreCommit,
     history: HistoryBatch,
+    faults: Faults,
 }
 
 impl Writer {
@@ -140,12 +144,12 @@ impl Writer {
             Ok(()) => {
                 let has_rows = !waiting.core.outgoing.is_empty();
                 waiting.core = CoreCommit::default();
-                self.succeeded();
+                self.succeeded(&mut waiting.faults, Database::Core);
                 if has_rows {
                     self.bell.notify_waiters();
                 }
             }
-            Err(error) => self.failed("alarms and messages wait in memory", &error),
+            Err(error) => self.failed(&mut waiting.faults, Database::Core, &error),
         }
     }
 
@@ -156,30 +160,46 @@ impl Writer {
         match self.history.append(names, &waiting.history).await {
             Ok(()) => {
                 waiting.history = HistoryBatch::default();
-                self.succeeded();
+                self.succeeded(&mut waiting.faults, Database::History);
             }
-            Err(error) => self.failed("history waits in memory", &error),
+            Err(error) => self.failed(&mut waiting.faults, Database::History, &error),
         }
     }
 
-    fn succeeded(&self) {
-        let recovered =
-            self.status.send_if_modified(|status| !std::mem::replace(&mut status.healthy, true));
-        if recovered {
+    fn succeeded(&self, faults: &mut Faults, database: Database) {
+        let news = faults.note(database, None);
+        self.tell(faults);
+        if news == News::Recovered {
             info!("the disk takes data");
         }
     }
 
     /// Reports a failing disk when it begins to fail, not at each attempt.
-    fn failed(&self, consequence: &str, cause: &StoreError) {
-        let text = format!("{cause}: {consequence}");
-        let is_news = self.status.send_if_modified(|status| {
-            status.healthy = false;
-            status.last_error.replace(text.clone()).as_ref() != Some(&text)
-        });
-        if is_news {
+    fn failed(&self, faults: &mut Faults, database: Database, cause: &StoreError) {
+        let consequence = match database {
+            Database::Core => "alarms and messages wait in memory",
+            Database::History => "history waits in memory",
+        };
+        let news = faults.note(database, Some(format!("{cause}: {consequence}")));
+        self.tell(faults);
+        if news == News::Failing {
             error!(error = %cause, "the disk does not take data: {consequence}");
         }
+    }
+
+    /// The disk is well if both databases write; the last error stays for people to read.
+    fn tell(&self, faults: &Faults) {
+        self.status.send_if_modified(|status| {
+            let error = faults.error();
+            let is_healthy = error.is_none();
+            let has_changed = status.healthy != is_healthy
+                || (!is_healthy && status.last_error.as_deref() != error);
+            status.healthy = is_healthy;
+            if has_changed && let Some(error) = error {
+                status.last_error = Some(error.to_owned());
+            }
+            has_changed
+        });
     }
 }
 

@@ -22,7 +22,7 @@ mod tests;
 use std::{io, sync::Arc};
 
 use axum::Router;
-use bellwether_domain::{Command, CommandError, GatewayStatus};
+use bellwether_domain::{Command, CommandError, GatewayStatus, Outcome};
 use bellwether_store::Reader;
 use tokio::{
     net::TcpListener,
@@ -51,8 +51,8 @@ pub struct WebState {
 pub struct CommandRequest {
     /// What is asked for.
     pub command: Command,
-    /// Whether the engine has done it. The other end may be gone: the person has closed the page.
-    pub reply: oneshot::Sender<Result<(), CommandError>>,
+    /// What the engine has done. The other end may be gone: the person has closed the page.
+    pub reply: oneshot::Sender<Result<Outcome, CommandError>>,
 }
 
 /// All routes: `/api/v1/…`, `/metrics`, `/healthz` and the embedded pages. For tests and for embedding elsewhere;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
-use bellwether_domain::{Command, CommandError, GatewayStatus};
+use bellwether_domain::{Command, CommandError, GatewayStatus, Outcome};
 use bellwether_store::Reader;
 use tokio::{
     sync::{Semaphore, mpsc::error::TrySendError, oneshot},
@@ -110,7 +110,7 @@ impl App {
     ///
     /// # Errors
     /// 503 while the queue is full or the gateway stops, 409 or 400 if the engine refuses.
-    pub(crate) async fn command(&self, command: Command) -> Result<(), Problem> {
+    pub(crate) async fn command(&self, command: Command) -> Result<Outcome, Problem> {
         let (reply, verdict) = oneshot::channel();
         self.web.commands.try_send(CommandRequest { command, reply }).map_err(
             |error| match error {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod browse;
+mod closed_pipe;
 mod recordings;
 mod security;
 mod story;

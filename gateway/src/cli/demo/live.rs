@@ -15,10 +15,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Args, Teller, say};
+use super::{Args, Teller};
 use crate::{
     app::{Gateway, Ground},
-    cli::asked_to_stop,
+    cli::{asked_to_stop, say::say},
     config::Config,
     northbound,
     tasks::Tasks,
@@ -180,7 +180,7 @@ impl Story {
                 "plant {} | {} | alarms {} | mqtt {} acked, {} waiting, {} B instead of {} B ({factor} times less)",
                 clock_time(status.state.at),
                 machines.join(", "),
-                status.state.alarms.iter().filter(|alarm| alarm.returned_at.is_none()).count(),
+                status.state.standing_alarms().count(),
                 uplink.acked,
                 uplink.backlog,
                 uplink.bytes_sent,
@@ -271,7 +271,7 @@ impl Story {
             note: note.to_owned(),
         };
         let sent = self.commands.send(CommandRequest { command, reply }).await;
-        if sent.is_err() || !matches!(answer.await, Ok(Ok(()))) {
+        if sent.is_err() || !matches!(answer.await, Ok(Ok(_))) {
             self.teller.at("repair", "the gateway did not take the note");
         }
     }

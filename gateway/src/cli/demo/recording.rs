@@ -11,10 +11,10 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Args, Teller, say};
+use super::{Args, Teller};
 use crate::{
     app::{Gateway, Ground},
-    cli::asked_to_stop,
+    cli::{asked_to_stop, say::say},
     config::Config,
     tasks::Tasks,
 };
