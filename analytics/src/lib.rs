@@ -25,4 +25,4 @@ mod snapshot;
 
 pub use config::AnalyticsConfig;
 pub use engine::{Engine, Input, Output};
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, is_learning_kept};

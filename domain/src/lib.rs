@@ -6,6 +6,7 @@
 
 pub mod alarm;
 pub mod command;
+pub mod configuration;
 pub mod health;
 pub mod plant;
 pub mod reading;
@@ -18,6 +19,10 @@ pub use alarm::{
     Transition,
 };
 pub use command::{Command, CommandError};
+pub use configuration::{
+    ConfigApplied, ConfigDiff, ConfigOrigin, ConfigProblem, ConfigRefusal, ConfigText,
+    ConfigVersion,
+};
 pub use health::{
     Contribution, HealthIndex, HealthReport, HealthState, Operation, Prognosis, Refusal, Score,
 };

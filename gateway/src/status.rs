@@ -8,9 +8,8 @@ use std::{
     time::Duration,
 };
 
-use bellwether_domain::{
-    ConnectorStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, UplinkStatus,
-};
+use bellwether_connectors::StatusCell;
+use bellwether_domain::{GatewayStatus, PlantStatus, StoreStatus, UplinkStatus};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -29,12 +28,10 @@ pub struct Parts {
     pub device: String,
     /// Plant time.
     pub clock: Clock,
-    /// The running plant.
-    pub plant: Arc<Plant>,
     /// From the pump.
     pub state: watch::Receiver<Arc<PlantStatus>>,
-    /// From the sources.
-    pub connectors: Vec<watch::Receiver<ConnectorStatus>>,
+    /// From the sources: those that run now.
+    pub connectors: watch::Receiver<Vec<StatusCell>>,
     /// From the uplinks.
     pub uplinks: Vec<watch::Receiver<UplinkStatus>>,
     /// From the store writer.
@@ -50,6 +47,7 @@ impl Parts {
     pub fn assemble(&self) -> GatewayStatus {
         let raw_equivalent = self.raw_equivalent_bytes.load(Ordering::Relaxed);
         let mut store = self.store.borrow().clone();
+        let state = Arc::clone(&self.state.borrow());
         store.thinned += self.thinned.load(Ordering::Relaxed);
         GatewayStatus {
             build: BUILD.to_owned(),
@@ -57,9 +55,9 @@ impl Parts {
             started_at: self.clock.started_at(),
             uptime: self.clock.uptime(),
             speed: self.clock.speed(),
-            plant: Arc::clone(&self.plant),
-            state: PlantStatus::clone(&self.state.borrow()),
-            connectors: self.connectors.iter().map(|part| part.borrow().clone()).collect(),
+            plant: Arc::clone(&state.plant),
+            state: PlantStatus::clone(&state),
+            connectors: self.connectors.borrow().iter().map(StatusCell::get).collect(),
             uplinks: self
                 .uplinks
                 .iter()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bellwether_connectors::modbus;
 
-use crate::config::{Config, SourceSetup};
+use crate::config::{Loaded, SourceSetup};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,8 +16,7 @@ pub(super) struct Args {
 impl Args {
     #[expect(clippy::print_stdout, reason = "the result of this command is its output")]
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.config)?;
-        let setup = config.setup(&self.config, 1.0)?;
+        let Loaded { config, setup, .. } = Loaded::read(&self.config)?;
         let count = |count: usize, noun: &str| {
             format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
         };
