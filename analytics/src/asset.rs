@@ -7,7 +7,7 @@ mod report;
 mod watch;
 
 use bellwether_domain::{
-    AssetId, Operation, Plant, Quality, Reading, Reason, Score, Tag, TagId, Timestamp,
+    AssetId, Meaning, Operation, Plant, Quality, Reading, Reason, Score, Tag, TagId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,8 @@ struct Channel {
     same_since: Timestamp,
     /// Value in the newest frame before anything is masked; NaN if there is none.
     framed: f64,
+    /// The newest frame's value is one of its own, not the one before carried on.
+    is_news: bool,
     /// Smoothed over steady frames; NaN before the first.
     smooth: f64,
     tally: Tally,
@@ -80,6 +82,7 @@ impl Channel {
             good_value: 0.0,
             same_since: Timestamp::default(),
             framed: f64::NAN,
+            is_news: false,
             smooth: f64::NAN,
             tally: Tally::default(),
         }
@@ -284,7 +287,14 @@ impl AssetState {
         channel.arrived_at = Some(step.now);
         channel.tally.total += 1;
         if reading.quality.is_good() && reading.value.abs() < ABSURD {
-            match channel.validator.check(reading.value, tag.range, is_running, is_learning) {
+            let verdict = match tag.meaning {
+                // A state that changes is no spike, and one that stays is not stuck.
+                Meaning::States(_) | Meaning::Text => Verdict::Good,
+                Meaning::Measurement => {
+                    channel.validator.check(reading.value, tag.range, is_running, is_learning)
+                }
+            };
+            match verdict {
                 Verdict::OutOfRange => {
                     channel.value = reading.value;
                     channel.quality = Quality::Bad(Reason::OutOfRange);
@@ -369,7 +379,9 @@ impl AssetState {
                 && channel.is_fresh(tag, now)
                 && !channel.validator.is_holding();
             let last = if is_known { channel.good_value } else { f64::NAN };
-            channel.framed = self.frame.mean(local).unwrap_or(last);
+            let mean = self.frame.mean(local);
+            channel.is_news = mean.is_some();
+            channel.framed = mean.unwrap_or(last);
         }
         let channels = &self.channels;
         self.frame.close(now, |local| {

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `Unknown` | no data | data arrives |
 //! | `Learning` | until commissioned | commissioned |
-//! | `Act` | beyond a failure limit, or median remaining life below `act_within_h` | life above 1.5 × that |
+//! | `Act` | beyond a failure limit (raw or at reference conditions), or median remaining life below `act_within_h` | life above 1.5 × that |
 //! | `Plan` | machine alarm, or early remaining life (p05) below `plan_within_h` | life above 1.5 × that |
 //! | `Monitor` | a tag unusual by itself, a sick sensor, or a score near the threshold | score well below |
 //! | `Acceptable` | otherwise | – |
@@ -50,6 +50,8 @@ pub(crate) struct Assessor {
     pub(crate) state: HealthState,
     pub(crate) since: Timestamp,
     pub(crate) index: HealthIndex,
+    /// The state when it was last known: an outage relieves nothing.
+    known: HealthState,
     smoothed_score: f64,
     better_frames: u32,
 }
@@ -60,6 +62,7 @@ impl Assessor {
             state: HealthState::Unknown,
             since: now,
             index: HealthIndex::FULL,
+            known: HealthState::Unknown,
             smoothed_score: 0.0,
             better_frames: 0,
         }
@@ -78,17 +81,26 @@ impl Assessor {
         let beyond = (self.smoothed_score - FULL_HEALTH_SCORE).max(0.0) / (1.0 - FULL_HEALTH_SCORE);
         let wear = if evidence.limit_exceeded { 1.0 } else { evidence.progress };
         self.index = HealthIndex::saturating((1.0 - ANOMALY_WEIGHT * beyond).min(1.0 - wear));
+        let was = self.state;
+        if evidence.has_data && was == HealthState::Unknown {
+            self.state = self.known;
+        }
         let wanted = self.wanted(evidence, config);
         // Between judging states a better one must last; knowing or not knowing is immediate.
         let is_relief = wanted < self.state && wanted >= HealthState::Acceptable;
         self.better_frames =
             if is_relief { self.better_frames + u32::from(evidence.is_frame) } else { 0 };
-        if wanted == self.state || (is_relief && self.better_frames < config.relax_frames) {
+        if wanted != self.state && !(is_relief && self.better_frames < config.relax_frames) {
+            self.state = wanted;
+            self.better_frames = 0;
+        }
+        if self.state != HealthState::Unknown {
+            self.known = self.state;
+        }
+        if self.state == was {
             return false;
         }
-        self.state = wanted;
         self.since = now;
-        self.better_frames = 0;
         true
     }
 
@@ -182,6 +194,18 @@ mod tests {
             assessed(&[(alarmed, 1), (QUIET, 9), (alarmed, 1), (QUIET, 9)]).state,
             HealthState::Plan
         );
+    }
+
+    #[test]
+    fn an_outage_relieves_nothing() {
+        let near = Evidence { rul_h: Some((10.0, 30.0)), ..QUIET };
+        let act = Evidence { rul_h: Some((10.0, 23.0)), ..QUIET };
+        let away = Evidence { has_data: false, ..QUIET };
+        assert_eq!(assessed(&[(act, 1), (away, 5)]).state, HealthState::Unknown);
+        assert_eq!(assessed(&[(act, 1), (away, 5), (near, 1)]).state, HealthState::Act);
+        assert_eq!(assessed(&[(act, 1), (away, 5), (QUIET, 9)]).state, HealthState::Act);
+        assert_eq!(assessed(&[(act, 1), (away, 5), (QUIET, 10)]).state, HealthState::Acceptable);
+        assert_eq!(assessed(&[(away, 5), (QUIET, 1)]).state, HealthState::Acceptable);
     }
 
     #[test]

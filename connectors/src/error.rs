@@ -28,6 +28,26 @@ pub enum SessionError {
         /// How long was waited.
         timeout_ms: u64,
     },
+    /// The serial line cannot be opened.
+    #[error(
+        "cannot open {path}: check that the adapter is plugged in, that nobody else uses it, and that the gateway may (group dialout)"
+    )]
+    Serial {
+        /// Device file as configured.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The device's certificate or ours is not accepted, or a file of them cannot be used.
+    #[error(
+        "no TLS with {endpoint} ({detail}): check `tls` in bellwether.toml and the device's certificate"
+    )]
+    Tls {
+        /// Address as configured.
+        endpoint: String,
+        /// What is not accepted.
+        detail: String,
+    },
     /// The connection has broken.
     #[error(
         "{endpoint} closed the connection: it is tried again; check the device if this repeats"
@@ -111,20 +131,87 @@ pub enum SessionError {
     },
     /// The server offers no endpoint of the configured security.
     #[error(
-        "{endpoint} offers no endpoint with security none, only {offered}: allow security none on the server"
+        "{endpoint} offers no endpoint for {wanted}, only {offered}: change `security` and `security_policy`, or allow it on the server"
     )]
     NoEndpoint {
         /// Address as configured.
         endpoint: String,
+        /// What is configured.
+        wanted: String,
         /// What the server offers.
         offered: String,
     },
     /// The server does not let us in.
-    #[error("{endpoint} refuses the session ({detail}): allow anonymous access on the server")]
+    #[error(
+        "{endpoint} refuses the session ({detail}): check the user of this source, and what the server allows it"
+    )]
     Refused {
         /// Address as configured.
         endpoint: String,
         /// Status code and text.
+        detail: String,
+    },
+    /// The only way to send the password would be in the clear.
+    #[error(
+        "{endpoint} would have the password sent in the clear: write security = \"sign_and_encrypt\", or let the server encrypt passwords"
+    )]
+    PasswordInClear {
+        /// Address as configured.
+        endpoint: String,
+    },
+    /// Nobody has decided yet whether this server is the right one.
+    #[error(
+        "{endpoint} shows a certificate nobody has trusted yet: {subject}, SHA-256 {sha256}, SHA-1 {sha1}. Compare it with the one on the server, then trust it: bellwether trust {short}",
+        short = sha256.get(..16).unwrap_or(sha256)
+    )]
+    Untrusted {
+        /// Address as configured.
+        endpoint: String,
+        /// Whose it says it is.
+        subject: String,
+        /// Fingerprint.
+        sha256: String,
+        /// Thumbprint, as tools of servers show it.
+        sha1: String,
+    },
+    /// The server's certificate cannot be used.
+    #[error("the certificate of {endpoint} cannot be used: {detail}; give the server another one")]
+    ServerCertificate {
+        /// Address as configured.
+        endpoint: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The server does not know the gateway's certificate.
+    #[error(
+        "{endpoint} does not accept the gateway's certificate ({detail}): trust it on the server, SHA-1 {sha1}, file {file}"
+    )]
+    NotTrusted {
+        /// Address as configured.
+        endpoint: String,
+        /// Status code.
+        detail: String,
+        /// Thumbprint of the gateway's certificate.
+        sha1: String,
+        /// Where that certificate is.
+        file: String,
+    },
+    /// The gateway's own key or certificate is not to be had.
+    #[error("{endpoint} cannot be talked to securely: {detail}")]
+    OwnCertificate {
+        /// Address as configured.
+        endpoint: String,
+        /// What is wrong, and what to do.
+        detail: String,
+    },
+    /// A file with a secret cannot be used.
+    #[error("{file}, needed for {endpoint}, cannot be used: {detail}")]
+    Secret {
+        /// Address as configured.
+        endpoint: String,
+        /// Which file.
+        file: String,
+        /// What is wrong, and what to do.
         detail: String,
     },
     /// The OPC UA connection is there, but the subscription is dead.
@@ -149,8 +236,18 @@ impl SessionError {
     /// Whether trying again soon cannot help: a person has to change something. The caller waits minutes, not seconds.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::NoEndpoint { .. } | Self::Refused { .. } => true,
+            Self::NoEndpoint { .. }
+            | Self::Refused { .. }
+            | Self::Tls { .. }
+            | Self::PasswordInClear { .. }
+            | Self::Untrusted { .. }
+            | Self::ServerCertificate { .. }
+            | Self::OwnCertificate { .. }
+            | Self::Secret { .. } => true,
+            // Trusting it on the server is noticed only by trying again.
+            Self::NotTrusted { .. } => false,
             Self::Connect { .. }
+            | Self::Serial { .. }
             | Self::ConnectTimeout { .. }
             | Self::Broken { .. }
             | Self::Timeout { .. }
@@ -201,11 +298,17 @@ mod tests {
     fn only_what_a_person_must_change_is_permanent() {
         let detail = String::new();
         let permanent = [
-            SessionError::NoEndpoint { endpoint: endpoint(), offered: "Basic256Sha256".to_owned() },
+            SessionError::NoEndpoint {
+                endpoint: endpoint(),
+                wanted: String::new(),
+                offered: "Basic256Sha256".to_owned(),
+            },
             SessionError::Refused { endpoint: endpoint(), detail: detail.clone() },
+            SessionError::Tls { endpoint: endpoint(), detail: detail.clone() },
         ];
         let passing = [
             SessionError::Connect { endpoint: endpoint(), source: io::Error::other("refused") },
+            SessionError::Serial { path: endpoint(), source: io::Error::other("gone") },
             SessionError::ConnectTimeout { endpoint: endpoint(), timeout_ms: 1 },
             SessionError::Broken { endpoint: endpoint(), source: io::Error::other("reset") },
             SessionError::Timeout { endpoint: endpoint(), unit: 1, timeout_ms: 1 },

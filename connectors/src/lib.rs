@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use bellwether_domain::{Role, Timestamp};
+use bellwether_domain::{Meaning, Role, Timestamp};
 
 mod backoff;
 mod error;
@@ -37,6 +37,8 @@ pub struct TagMeta {
     pub range: Option<[f64; 2]>,
     /// What it tells about its asset.
     pub role: Role,
+    /// What its number stands for.
+    pub meaning: Meaning,
     /// The asset has failed when the tag is above this, in the tag's unit.
     pub failure_above: Option<f64>,
     /// The asset has failed when the tag is below this, in the tag's unit.

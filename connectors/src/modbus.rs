@@ -1,35 +1,55 @@
-//! Modbus TCP (MODBUS Application Protocol 1.1b3, Messaging on TCP/IP 1.0b): polls a device, and the units behind it,
-//! over one connection.
+//! Modbus (MODBUS Application Protocol 1.1b3, Messaging on TCP/IP 1.0b, Modbus over Serial Line 1.02): polls a device,
+//! and the units behind it, over one connection or line: TCP, TCP in TLS, RTU frames over TCP, RTU on a serial line.
 //!
-//! The plan of requests, the decoding of answers and the memory of silent units and refused addresses are pure; only
-//! `session` and `link` do I/O. Read function codes (01–04) only.
+//! The plan of requests, the decoding of answers, timing and the memory of silent units and refused addresses are pure;
+//! only `session`, `link` and what is below them do I/O. Read function codes (01–04, 2B/0E) only.
 
+mod address;
+pub mod budget;
 mod config;
 mod decode;
+mod diagnosis;
 mod layout;
 mod link;
 mod plan;
+pub mod probe;
 mod problems;
 mod quarantine;
+mod register;
+mod search;
+mod sentinel;
 mod session;
+mod tap;
+mod timing;
+mod tls;
+mod transport;
 
 use std::time::Duration;
 
 use bellwether_domain::TagId;
 
-pub use config::{ModbusConfig, ModbusTagConfig, RegisterConfig};
+pub use address::{Address, Addressing, Place, as_reference};
+pub use config::{ModbusConfig, ModbusTagConfig};
 pub use decode::{Encoding, Order, ValueType};
 pub use plan::{Block, Limits, Span, Table, plan};
 pub use quarantine::Quarantine;
+pub use register::RegisterConfig;
+pub use sentinel::Sentinel;
 pub use session::run;
+pub use timing::{Pace, silence};
+pub use transport::{Framing, Parity, SerialLine, TlsFiles, Transport};
 
 /// A validated `[[modbus]]` section: all that a session needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// Name in the configuration.
     pub name: String,
-    /// `host:port`.
+    /// Where it connects to, in words.
     pub endpoint: String,
+    /// How it gets there.
+    pub transport: Transport,
+    /// The pace of its requests.
+    pub pace: Pace,
     /// Wall time from one poll to the next.
     pub poll_interval: Duration,
     /// How long an answer may take.
@@ -45,7 +65,7 @@ pub struct Source {
 }
 
 /// A tag and how to get its value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceTag {
     /// Whose value.
     pub id: TagId,
@@ -53,10 +73,26 @@ pub struct SourceTag {
     pub span: Span,
     /// What their bits mean.
     pub encoding: Encoding,
+    /// Bits by which the device says that it has no value; in the order of the standard, as the number would be.
+    pub sentinels: Box<[u64]>,
     /// Value = raw × scale + offset.
     pub scale: f64,
     /// Value = raw × scale + offset, in the tag's unit.
     pub offset: f64,
+}
+
+impl SourceTag {
+    /// Where the value lies, in words: `unit 3, holding 256, f32`. Two tags with the same words read the same bits.
+    pub fn address(&self) -> String {
+        let Span { unit, table, address, .. } = self.span;
+        let Encoding { value_type, order, bit } = self.encoding;
+        let detail = match value_type {
+            ValueType::Bit => format!(" {bit}"),
+            _ if order == Order::default() => String::new(),
+            _ => format!(" {order:?}").to_uppercase(),
+        };
+        format!("unit {unit}, {} {address}, {}{detail}", table.as_str(), value_type.as_str())
+    }
 }
 
 impl Source {

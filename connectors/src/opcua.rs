@@ -4,25 +4,44 @@
 //! switched off: when anything breaks the session ends, and the next one resolves names, subscribes and starts anew.
 //! Values are decoded in the library's receive path and offered without waiting.
 
+mod browse;
+mod certificate;
 mod config;
 mod connector;
 mod decode;
 mod discovery;
 mod endpoint;
+mod filter;
+mod identity;
+mod limits;
 mod node;
+mod path;
+mod pki;
 mod receiver;
+mod resolve;
+mod security;
 mod session;
 mod settings;
 mod subscribe;
+mod tally;
+mod tree;
+mod trust;
+mod units;
 
 use std::time::Duration;
 
 use bellwether_domain::TagId;
 
-pub use config::{OpcuaConfig, OpcuaTagConfig, Security, WaveformConfig};
+pub use browse::{BrowseLimits, browse};
+pub use config::{OpcuaConfig, OpcuaTagConfig, WaveformConfig};
 pub use endpoint::EndpointUrl;
-pub use node::{Namespace, NodeAddress};
+pub use filter::Deadband;
+pub use node::{Namespace, NodeAddress, Place};
+pub use path::{PathAddress, PathElement};
+pub use pki::{Pki, PkiError};
+pub use security::{Identity, Protection, Security, SecurityPolicy};
 pub use session::run;
+pub use tree::{Kind, Node, Tree};
 
 /// A validated `[[opcua]]` section: all that a session needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +50,8 @@ pub struct Source {
     pub name: String,
     /// `opc.tcp://host:port/path` as a person typed it.
     pub endpoint: String,
+    /// How it is talked to.
+    pub protection: Protection,
     /// Wall time between two notifications.
     pub publishing_interval: Duration,
     /// How often the server looks at the values.
@@ -42,6 +63,8 @@ pub struct Source {
     /// Source and server times farther away from plant time than this are not believed. In plant time: a gateway whose
     /// clock runs `speed` times as fast multiplies it.
     pub clock_skew_limit: Duration,
+    /// Values the server keeps for each item between two notifications.
+    pub queue_size: u32,
     /// In the order of the configuration.
     pub tags: Vec<SourceTag>,
 }
@@ -54,9 +77,23 @@ pub struct SourceTag {
     /// Name, for messages.
     pub name: String,
     /// Which node.
-    pub node: NodeAddress,
+    pub place: Place,
+    /// Smaller changes are not told.
+    pub deadband: Deadband,
+    /// Plausible range by the configuration; by default what the server tells in `EURange`.
+    pub range: Option<[f64; 2]>,
     /// Samples per second, if the value is a burst.
     pub sample_rate_hz: Option<f64>,
+}
+
+impl SourceTag {
+    /// The node as it stands in the configuration. Two tags with the same words read the same node.
+    pub fn address(&self) -> String {
+        match &self.place {
+            Place::Node(node) => node.to_string(),
+            Place::Path(path) => path.to_string(),
+        }
+    }
 }
 
 impl Source {

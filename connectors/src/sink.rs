@@ -95,7 +95,7 @@ impl Sink {
             }
             None => {
                 let source = self.status.get().name;
-                *untold = Some(Loss { source, from, to, cause, count });
+                *untold = Some(Loss { source, tags: Vec::new(), from, to, cause, count });
             }
         }
     }
@@ -135,6 +135,7 @@ mod tests {
         sink.offer(readings(6));
         let loss = Loss {
             source: "plc-1".to_owned(),
+            tags: Vec::new(),
             from: Timestamp::from_secs(3),
             to: Timestamp::from_secs(5),
             cause: LossCause::EngineBehind,

@@ -107,6 +107,11 @@ fn queue() -> (Sink, StatusCell, mpsc::Receiver<Batch>) {
     (Sink::new(sender, status.clone()), status, batches)
 }
 
+/// Where there is no security there are no certificates.
+fn no_pki() -> opcua::Pki {
+    opcua::Pki::below(Path::new("/dev/null"))
+}
+
 fn ids(count: usize) -> Vec<TagId> {
     (0..).map(TagId).take(count).collect()
 }
@@ -265,8 +270,9 @@ async fn a_killed_opc_ua_server_comes_back_with_all_its_values() {
     let (sink, status, mut batches) = queue();
     let now = wall();
     let folder_before = std::fs::read_dir(".").expect("a folder").count();
+    let pki_of_ours = no_pki();
     let first = async {
-        let session = opcua::run(&source, &sink, &status, &now);
+        let session = opcua::run(&source, &pki_of_ours, &sink, &status, &now);
         let round = whole_round(&mut batches, TAGS);
         let mut session = std::pin::pin!(session);
         let round = tokio::select! {
@@ -291,13 +297,13 @@ async fn a_killed_opc_ua_server_comes_back_with_all_its_values() {
     assert_eq!(last.len(), TAGS + 2, "all tags are bad");
     assert!(last.iter().all(|reading| reading.quality.reason() == Some(Reason::NotConnected)));
 
-    let Err(error) = opcua::run(&source, &sink, &status, &now).await;
+    let Err(error) = opcua::run(&source, &no_pki(), &sink, &status, &now).await;
     assert!(matches!(error, SessionError::Connect { .. }), "{error:?}");
 
     let _peer = Peer::start(Path::new("node"), &arguments);
     let second = async {
         tokio::select! {
-            Err(error) = opcua::run(&source, &sink, &status, &now) => panic!("{error}"),
+            Err(error) = opcua::run(&source, &pki_of_ours, &sink, &status, &now) => panic!("{error}"),
             round = whole_round(&mut batches, TAGS) => round,
         }
     };
@@ -321,7 +327,8 @@ async fn an_opc_ua_server_that_hangs_is_noticed_by_its_silence() {
     let source = opcua_source(port, 100, 10);
     let (sink, status, mut batches) = queue();
     let now = wall();
-    let mut session = std::pin::pin!(opcua::run(&source, &sink, &status, &now));
+    let pki = no_pki();
+    let mut session = std::pin::pin!(opcua::run(&source, &pki, &sink, &status, &now));
     let values = async {
         tokio::select! {
             Err(error) = &mut session => panic!("{error}"),

@@ -5,9 +5,11 @@
 //! the screen it is its name. Every word and the standard it comes from stands in `docs/glossary.md`.
 
 pub mod alarm;
+pub mod certificate;
 pub mod command;
 pub mod configuration;
 pub mod health;
+pub mod loss;
 pub mod plant;
 pub mod reading;
 pub mod status;
@@ -18,6 +20,7 @@ pub use alarm::{
     Alarm, AlarmId, AlarmKind, AlarmState, Alert, Explanation, ExplanationCode, Operand, Priority,
     Transition,
 };
+pub use certificate::{Certificate, Trust};
 pub use command::{Command, CommandError};
 pub use configuration::{
     ConfigApplied, ConfigDiff, ConfigOrigin, ConfigProblem, ConfigRefusal, ConfigText,
@@ -26,11 +29,12 @@ pub use configuration::{
 pub use health::{
     Contribution, HealthIndex, HealthReport, HealthState, Operation, Prognosis, Refusal, Score,
 };
+pub use loss::{GapStatus, Loss, LossCause};
 pub use plant::{
-    Asset, AssetId, AssetKind, AssetPath, Derived, Limit, Plant, Range, Role, RunningWhen, Tag,
-    TagId, WaveformFeature,
+    Asset, AssetId, AssetKind, AssetPath, Derived, Limit, Meaning, Plant, Range, Role, RunningWhen,
+    Tag, TagId, WaveformFeature,
 };
-pub use reading::{Loss, LossCause, Quality, Reading, Reason, Waveform};
+pub use reading::{Quality, Reading, Reason, Waveform};
 pub use status::{
     AnomalyStatus, AssetStatus, ConnectorState, ConnectorStatus, Exchange, GatewayStatus,
     PlantStatus, StoreStatus, TagStatus, UnitStatus, UplinkStatus,

@@ -1,7 +1,7 @@
 //! The plant as configured: assets by their ISA-95 path, and the tags that observe them. Immutable while it runs; a
 //! changed configuration is a new `Plant` of a higher generation.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +116,29 @@ pub enum Role {
     Information,
 }
 
+/// What the number of a tag stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meaning {
+    /// A measurement, in the tag's unit.
+    #[default]
+    Measurement,
+    /// A state: a code, and the names of the codes. Shown as the name, never judged.
+    States(BTreeMap<i64, String>),
+    /// A text. The number is its length; the text itself is in the status of its source. Shown, never judged.
+    Text,
+}
+
+impl Meaning {
+    /// The state of this code, in the words of the configuration, if it has a name.
+    pub fn state(&self, code: f64) -> Option<&str> {
+        let Self::States(states) = self else { return None };
+        #[expect(clippy::cast_possible_truncation, reason = "codes are far smaller than 2^53")]
+        let code = code as i64;
+        states.get(&code).map(String::as_str)
+    }
+}
+
 /// Plausible range of a tag, in its unit (OPC UA `EURange`). Values outside are bad.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Range {
@@ -190,6 +213,8 @@ pub struct Tag {
     pub unit: String,
     /// What it tells.
     pub role: Role,
+    /// What its number stands for.
+    pub meaning: Meaning,
     /// Plausible range.
     pub range: Option<Range>,
     /// Level at which the asset has failed.

@@ -148,35 +148,6 @@ pub struct Waveform {
     pub samples: Vec<f32>,
 }
 
-/// A gap in the data. Every gap is a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Loss {
-    /// The source whose data is missing, by name.
-    pub source: String,
-    /// Beginning of the gap.
-    pub from: Timestamp,
-    /// End of the gap.
-    pub to: Timestamp,
-    /// Why.
-    pub cause: LossCause,
-    /// How many readings are missing; 0 where nobody can know.
-    pub count: u64,
-}
-
-/// Why data is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LossCause {
-    /// The connection to the source was down.
-    Disconnected,
-    /// The gateway was slower than the source.
-    EngineBehind,
-    /// The disk was slower than the gateway: raw history was thinned.
-    StoreBehind,
-    /// The server's own queue overflowed (OPC UA overflow bit).
-    ServerOverflow,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

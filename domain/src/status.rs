@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Alarm, AssetId, Contribution, HealthIndex, HealthState, Operand, Operation, Plant, Prognosis,
-    Quality, Refusal, Score, TagId, Timestamp,
+    Alarm, AssetId, Contribution, GapStatus, HealthIndex, HealthState, Operand, Operation, Plant,
+    Prognosis, Quality, Refusal, Score, TagId, Timestamp,
 };
 
 /// How unusual an asset is, and which tags make it so.
@@ -143,6 +143,8 @@ pub struct ConnectorStatus {
     pub round_trip_p50: Option<Duration>,
     /// 99th percentile of the recent round trips.
     pub round_trip_p99: Option<Duration>,
+    /// Where each of its tags lies, in words: `unit 3, holding 256, f32`. Two tags with the same words read the same.
+    pub addresses: Arc<Vec<(TagId, String)>>,
     /// Its units, each by itself.
     pub units: Vec<UnitStatus>,
     /// The last exchanges, oldest first; 20 at most. Shared, because the status is copied often and they are not.
@@ -254,6 +256,8 @@ pub struct GatewayStatus {
     pub plant: Arc<Plant>,
     /// What the engine knows.
     pub state: PlantStatus,
+    /// What is missing.
+    pub gaps: Arc<GapStatus>,
     /// By source.
     pub connectors: Vec<ConnectorStatus>,
     /// By uplink.

@@ -20,12 +20,12 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use bellwether_analytics::{Engine, Snapshot};
-use bellwether_connectors::{Batch, StatusCell};
+use bellwether_connectors::{Batch, StatusCell, opcua};
 use bellwether_domain::{
-    AssetPath, GatewayStatus, Plant, PlantStatus, StoreStatus, Timestamp, UplinkStatus,
+    AssetPath, GapStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, Timestamp, UplinkStatus,
 };
 use bellwether_store::{Store, StoreOptions};
-use bellwether_web::{CommandRequest, ConfigRequest, WebState};
+use bellwether_web::{CertificateDesk, CommandRequest, ConfigRequest, WebState};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -41,6 +41,7 @@ use crate::{
     configuration::{self, Configuration, Surroundings},
     northbound::{self, Uplink},
     pump::{self, Channels, Commit, PlantChange, Pump},
+    security,
     status::Parts,
     systemd,
     tasks::Tasks,
@@ -100,6 +101,7 @@ pub struct Ground {
     pub clock: Clock,
     notices: Vec<String>,
     is_resumed: bool,
+    pki: opcua::Pki,
 }
 
 impl Ground {
@@ -127,6 +129,7 @@ impl Ground {
             clock: Clock::start(floor, speed),
             notices,
             is_resumed: floor.is_some(),
+            pki: opcua::Pki::below(data_dir),
         })
     }
 
@@ -142,8 +145,9 @@ impl Gateway {
     /// # Errors
     /// If the dashboard's address cannot be used, or what was learnt cannot be read for a reason of the disk.
     pub async fn start(loaded: Loaded, ground: Ground, http: SocketAddr) -> anyhow::Result<Self> {
-        let Ground { store, data_dir, clock, notices, .. } = ground;
+        let Ground { store, data_dir, clock, mut notices, pki, .. } = ground;
         let (config, setup) = (&loaded.config, &loaded.setup);
+        notices.extend(security::notices(config, &pki, clock.now()));
         let listener = TcpListener::bind(http).await.with_context(|| {
             format!(
                 "the dashboard cannot listen on {http}: free the port, or choose another in [http] listen or with --http"
@@ -155,17 +159,18 @@ impl Gateway {
 
         let plant = Arc::clone(&setup.plant);
         let mut wiring = Wiring::new(config, plant, &store, clock.clone());
-        let ends = wiring.pump(engine);
+        let ends = wiring.pump(engine, store.core.last_plant_time());
         let (configs, config_requests) = mpsc::channel(configuration::CONFIG_QUEUE);
+        let stop = wiring.stop.clone();
         let owner = Surroundings {
             clock: clock.clone(),
-            acquisition: Acquisition::new(clock.clone(), ends.batches, wiring.stop.clone()),
+            acquisition: Acquisition::new(clock.clone(), pki.clone(), ends.batches, stop.clone()),
             plants: ends.plants,
             requests: config_requests,
             hangups: hangups(&loaded),
             data_dir,
             is_locked: !http.ip().is_loopback(),
-            stop: wiring.stop.clone(),
+            stop,
         };
         let connectors = wiring.configuration(loaded.clone(), owner);
         let uplinks = wiring.uplinks(&setup.gateway_path, &picture);
@@ -174,6 +179,7 @@ impl Gateway {
             device: config.gateway.device.clone(),
             clock: clock.clone(),
             state: ends.state.clone(),
+            gaps: ends.gaps,
             connectors,
             uplinks: uplinks.clone(),
             store: disk,
@@ -181,7 +187,8 @@ impl Gateway {
             thinned: ends.thinned,
         };
         wiring.status(parts, picture_sender);
-        wiring.web(listener, picture.clone(), ends.commands.clone(), configs.clone());
+        let desk = security::desk(pki);
+        wiring.web(listener, picture.clone(), ends.commands.clone(), configs.clone(), desk);
 
         let Wiring { tasks, stop, stop_uplinks, .. } = wiring;
         let (state, commands) = (ends.state, ends.commands);
@@ -279,6 +286,7 @@ struct PumpEnds {
     plants: mpsc::Sender<PlantChange>,
     commits: mpsc::Receiver<Commit>,
     state: watch::Receiver<Arc<PlantStatus>>,
+    gaps: watch::Receiver<Arc<GapStatus>>,
     raw_equivalent_bytes: Arc<AtomicU64>,
     thinned: Arc<AtomicU64>,
 }
@@ -309,12 +317,13 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    fn pump(&mut self, engine: Engine) -> PumpEnds {
+    fn pump(&mut self, engine: Engine, stopped_since: Option<Timestamp>) -> PumpEnds {
         let (batches, batch_receiver) = mpsc::channel(pump::SOURCE_QUEUE);
         let (commands, command_receiver) = mpsc::channel(pump::COMMAND_QUEUE);
         let (commit_sender, commits) = mpsc::channel(pump::COMMIT_QUEUE);
         let (plants, plant_receiver) = mpsc::channel(pump::PLANT_QUEUE);
         let (status, state) = watch::channel(Arc::new(engine.status(self.clock.now())));
+        let (gap_sender, gaps) = watch::channel(Arc::new(GapStatus::default()));
         let raw_equivalent_bytes = Arc::new(AtomicU64::new(0));
         let thinned = Arc::new(AtomicU64::new(0));
         let channels = Channels {
@@ -323,12 +332,14 @@ impl<'a> Wiring<'a> {
             plants: plant_receiver,
             commits: commit_sender,
             status,
+            gaps: gap_sender,
             raw_equivalent_bytes: Arc::clone(&raw_equivalent_bytes),
             thinned: Arc::clone(&thinned),
         };
-        let pump = Pump::new(engine, Arc::clone(&self.plant), self.clock.clone(), channels);
+        let (plant, clock) = (Arc::clone(&self.plant), self.clock.clone());
+        let pump = Pump::new(engine, plant, clock, channels, stopped_since);
         self.tasks.spawn("pump", pump.run());
-        PumpEnds { batches, commands, plants, commits, state, raw_equivalent_bytes, thinned }
+        PumpEnds { batches, commands, plants, commits, state, gaps, raw_equivalent_bytes, thinned }
     }
 
     /// The configuration, and the sources with it. The pump ends when the last source has dropped its end of the queue.
@@ -419,8 +430,10 @@ impl<'a> Wiring<'a> {
         status: watch::Receiver<Arc<GatewayStatus>>,
         commands: mpsc::Sender<CommandRequest>,
         configs: mpsc::Sender<ConfigRequest>,
+        certificates: CertificateDesk,
     ) {
-        let web = WebState { status, reader: self.store.reader(), commands, configs };
+        let reader = self.store.reader();
+        let web = WebState { status, reader, commands, configs, certificates };
         let stop = self.stop.clone();
         self.tasks.spawn("web", async move {
             bellwether_web::serve(listener, web, stop).await.context("the dashboard has failed")

@@ -1,10 +1,12 @@
 //! The command line. One file a command; what they share is how they end.
 
+mod browse;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod replay;
 mod run;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,8 @@ struct Cli {
 enum Command {
     /// Run the gateway.
     Run(run::Args),
+    /// Show what an OPC UA server has to offer, or make a configuration of it.
+    Browse(browse::Args),
     /// Check a configuration file and report every problem in it.
     Check(check::Args),
     /// Show it all working on a simulated plant, or on a recording of a real machine.
@@ -38,6 +42,8 @@ enum Command {
     Demo(demo::Args),
     /// Feed recorded readings straight to the engine and print what it says.
     Replay(replay::Args),
+    /// Show the certificates of OPC UA servers, and trust one.
+    Trust(trust::Args),
 }
 
 /// A command line that cannot be carried out.
@@ -62,6 +68,7 @@ pub fn main() -> ExitCode {
             telemetry::start(false);
             args.run()
         }
+        Command::Browse(args) => args.run(),
         Command::Check(args) => args.run(),
         #[cfg(feature = "demo")]
         Command::Demo(args) => {
@@ -69,6 +76,7 @@ pub fn main() -> ExitCode {
             args.run()
         }
         Command::Replay(args) => args.run(),
+        Command::Trust(args) => args.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

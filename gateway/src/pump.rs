@@ -16,8 +16,8 @@ use std::{
 use bellwether_analytics::{Engine, Input, Output};
 use bellwether_connectors::Batch;
 use bellwether_domain::{
-    Alert, Command, CommandError, HealthReport, Loss, LossCause, Plant, PlantStatus, Reading,
-    Summary, Timestamp,
+    Alert, Command, CommandError, GapStatus, HealthReport, Loss, LossCause, Plant, PlantStatus,
+    Reading, Summary, Timestamp,
 };
 use bellwether_store::Maintenance;
 use bellwether_web::CommandRequest;
@@ -28,7 +28,7 @@ use tokio::{
 use tracing::{error, warn};
 
 use self::inlets::Inlets;
-use crate::{clock::Clock, northbound::json, systemd};
+use crate::{clock::Clock, gaps::Gaps, northbound::json, systemd};
 
 /// Batches that may wait between the sources and the engine. When full, a source drops its batch, counts it and records
 /// a loss.
@@ -78,6 +78,8 @@ pub struct Commit {
     pub summaries: Vec<Summary>,
     /// Gaps.
     pub losses: Vec<Loss>,
+    /// Gaps that have not ended, if they are others than before.
+    pub open_losses: Option<Vec<Loss>>,
     /// Repairs somebody has reported.
     pub maintenance: Vec<Maintenance>,
     /// Serialised engine state.
@@ -93,6 +95,7 @@ impl Commit {
             && self.alerts.is_empty()
             && self.summaries.is_empty()
             && self.losses.is_empty()
+            && self.open_losses.is_none()
             && self.maintenance.is_empty()
             && self.snapshot.is_none()
             && self.next_plant.is_none()
@@ -105,6 +108,7 @@ impl Commit {
         self.alerts.extend(later.alerts);
         self.summaries.extend(later.summaries);
         self.losses.extend(later.losses);
+        self.open_losses = later.open_losses.or(self.open_losses.take());
         self.maintenance.extend(later.maintenance);
         self.snapshot = later.snapshot.or(self.snapshot.take());
     }
@@ -123,6 +127,8 @@ pub struct Channels {
     pub commits: mpsc::Sender<Commit>,
     /// To dashboard and uplinks.
     pub status: watch::Sender<Arc<PlantStatus>>,
+    /// To the dashboard: what is missing.
+    pub gaps: watch::Sender<Arc<GapStatus>>,
     /// Bytes it would have taken to send every reading on its own.
     pub raw_equivalent_bytes: Arc<AtomicU64>,
     /// Readings thinned because the disk was behind.
@@ -140,8 +146,10 @@ pub struct Pump {
     plants: mpsc::Receiver<PlantChange>,
     commits: mpsc::Sender<Commit>,
     status: watch::Sender<Arc<PlantStatus>>,
+    gap_status: watch::Sender<Arc<GapStatus>>,
     raw_equivalent_bytes: Arc<AtomicU64>,
     thinned: Arc<AtomicU64>,
+    gaps: Gaps,
     /// Outputs of the step at hand; kept to reuse its memory.
     outputs: Vec<Output>,
     /// What the full channel did not take.
@@ -161,10 +169,23 @@ enum Event {
 }
 
 impl Pump {
-    /// A pump around this engine.
-    pub fn new(engine: Engine, plant: Arc<Plant>, clock: Clock, channels: Channels) -> Self {
+    /// A pump around this engine. `stopped_since`: the last that is known of the time before, if there was one.
+    pub fn new(
+        engine: Engine,
+        plant: Arc<Plant>,
+        clock: Clock,
+        channels: Channels,
+        stopped_since: Option<Timestamp>,
+    ) -> Self {
         let now = Instant::now();
+        let mut gaps = Gaps::new(Arc::clone(&plant), clock.now());
+        let waiting = stopped_since.filter(|since| *since < clock.started_at()).map(|since| {
+            let to = clock.started_at();
+            let loss = gaps.record(Loss::of_plant(since, to, LossCause::GatewayStopped, 0));
+            Commit { at: to, losses: vec![loss], ..Commit::default() }
+        });
         Self {
+            gaps,
             engine,
             plant,
             clock,
@@ -176,7 +197,7 @@ impl Pump {
             raw_equivalent_bytes: channels.raw_equivalent_bytes,
             thinned: channels.thinned,
             outputs: Vec::new(),
-            waiting: None,
+            waiting,
             thinning: None,
             snapshot_due: now + SNAPSHOT_PERIOD,
             status_due: now,
@@ -226,6 +247,7 @@ impl Pump {
         let mut commit = Commit { at: now, ..Commit::default() };
         match event {
             Event::Batch(Batch::Readings(readings)) => {
+                self.gaps.observe(now, &readings);
                 self.step(now, Input::Readings(&readings), &mut commit);
                 let bytes: u64 =
                     readings.iter().map(|r| json::raw_equivalent_bytes(&self.plant, r)).sum();
@@ -233,24 +255,29 @@ impl Pump {
                 commit.readings = readings;
             }
             Event::Batch(Batch::Waveform(waveform)) => {
+                self.gaps.hear(now, &waveform);
                 self.step(now, Input::Waveform(&waveform), &mut commit);
                 // A burst sent raw would cost at least its samples in four-byte numbers.
                 let bytes = waveform.samples.len() as u64 * 4;
                 self.raw_equivalent_bytes.fetch_add(bytes, Ordering::Relaxed);
             }
-            Event::Batch(Batch::Loss(loss)) => commit.losses.push(loss),
+            Event::Batch(Batch::Loss(loss)) => commit.losses.push(self.gaps.record(loss)),
             Event::Command(request) => self.command(now, request, &mut commit),
             Event::Tick | Event::Plant(_) | Event::Closed => {
                 self.step(now, Input::Tick, &mut commit);
+                commit.losses.extend(self.gaps.tick(now));
+                commit.open_losses = self.gaps.changed(now);
             }
         }
         let instant = Instant::now();
         if !commit.alerts.is_empty() || instant >= self.snapshot_due {
             // Together with the alarm it caused, so that a restart knows of the same alarms as the database.
             commit.snapshot = Some(self.snapshot()?);
+            commit.open_losses = Some(self.gaps.unrecorded(now));
             self.snapshot_due = instant + SNAPSHOT_PERIOD;
         }
         if !commit.alerts.is_empty() || instant >= self.status_due {
+            self.gap_status.send_replace(Arc::new(self.gaps.status(now)));
             self.status.send_replace(Arc::new(self.engine.status(now)));
             self.status_due = instant + STATUS_PERIOD;
         }
@@ -340,9 +367,8 @@ impl Pump {
             return Ok(());
         }
         if let Some((from, count)) = self.thinning.take() {
-            let to = commit.at;
-            let source = "store".to_owned();
-            commit.losses.push(Loss { source, from, to, cause: LossCause::StoreBehind, count });
+            let loss = Loss::of_plant(from, commit.at, LossCause::StoreBehind, count);
+            commit.losses.push(self.gaps.record(loss));
         }
         match self.commits.try_send(commit) {
             Ok(()) => Ok(()),
@@ -371,7 +397,13 @@ impl Pump {
     async fn finish(mut self) -> anyhow::Result<()> {
         let now = self.clock.now();
         self.status.send_replace(Arc::new(self.engine.status(now)));
-        let mut last = Commit { at: now, snapshot: Some(self.snapshot()?), ..Commit::default() };
+        let mut last = Commit {
+            at: now,
+            losses: self.gaps.finish(now),
+            open_losses: Some(Vec::new()),
+            snapshot: Some(self.snapshot()?),
+            ..Commit::default()
+        };
         if let Some(mut waiting) = self.waiting.take() {
             waiting.absorb(last);
             last = waiting;

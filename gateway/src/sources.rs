@@ -16,12 +16,16 @@ const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// How long to wait after an error that will not go away by itself.
 const PERMANENT_WAIT: Duration = Duration::from_secs(300);
 
+/// How often it is looked whether a person has trusted a server: by command, button or a file put there by hand.
+const TRUST_POLL: Duration = Duration::from_secs(1);
+
 /// Runs sessions of one source until `stop`.
 ///
 /// # Errors
 /// None: a device that is away is waited for.
 pub async fn run(
     source: SourceSetup,
+    pki: opcua::Pki,
     sink: Sink,
     status: StatusCell,
     now: Now,
@@ -37,7 +41,7 @@ pub async fn run(
                 SourceSetup::Modbus(source) => {
                     modbus::run(source, &mut quarantine, &sink, &status, &now).await
                 }
-                SourceSetup::Opcua(source) => opcua::run(source, &sink, &status, &now).await,
+                SourceSetup::Opcua(source) => opcua::run(source, &pki, &sink, &status, &now).await,
             }
         };
         let Some(Err(error)) = stop.run_until_cancelled(session).await else { break };
@@ -46,7 +50,7 @@ pub async fn run(
         }
         let wait = wait_after(&error, &mut backoff);
         note(&status, &now, &error, wait);
-        if stop.run_until_cancelled(sleep(wait)).await.is_none() {
+        if stop.run_until_cancelled(pause(&error, wait, &pki)).await.is_none() {
             break;
         }
     }
@@ -55,6 +59,15 @@ pub async fn run(
         status.since = now();
     });
     Ok(())
+}
+
+/// Waits, but no longer than until a person has trusted the server that was unknown.
+async fn pause(error: &SessionError, wait: Duration, pki: &opcua::Pki) {
+    let SessionError::Untrusted { sha256, .. } = error else { return sleep(wait).await };
+    let end = Instant::now() + wait;
+    while Instant::now() < end && !pki.trusts(sha256) {
+        sleep(TRUST_POLL).await;
+    }
 }
 
 fn wait_after(error: &SessionError, backoff: &mut Backoff) -> Duration {

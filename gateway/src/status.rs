@@ -9,7 +9,7 @@ use std::{
 };
 
 use bellwether_connectors::StatusCell;
-use bellwether_domain::{GatewayStatus, PlantStatus, StoreStatus, UplinkStatus};
+use bellwether_domain::{GapStatus, GatewayStatus, PlantStatus, StoreStatus, UplinkStatus};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,8 @@ pub struct Parts {
     pub clock: Clock,
     /// From the pump.
     pub state: watch::Receiver<Arc<PlantStatus>>,
+    /// From the pump.
+    pub gaps: watch::Receiver<Arc<GapStatus>>,
     /// From the sources: those that run now.
     pub connectors: watch::Receiver<Vec<StatusCell>>,
     /// From the uplinks.
@@ -57,6 +59,7 @@ impl Parts {
             speed: self.clock.speed(),
             plant: Arc::clone(&state.plant),
             state: PlantStatus::clone(&state),
+            gaps: Arc::clone(&self.gaps.borrow()),
             connectors: self.connectors.borrow().iter().map(StatusCell::get).collect(),
             uplinks: self
                 .uplinks

@@ -6,7 +6,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bellwether_domain::{AssetId, Plant, PlantStatus, Quality, StoreStatus};
+use bellwether_domain::{
+    AssetId, Loss, LossCause, Plant, PlantStatus, Quality, StoreStatus, Timestamp,
+};
 use bellwether_store::{Core, CoreCommit, History, HistoryBatch, Names, Outgoing, StoreError};
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -148,7 +150,9 @@ impl Writer {
         waiting.history.readings.extend(commit.readings.into_iter().take(room));
         waiting.history.health.extend(commit.health);
         waiting.history.losses.extend(commit.losses);
+        waiting.history.open_losses = commit.open_losses.or(waiting.history.open_losses.take());
         if given_up > 0 {
+            give_up(&mut waiting.history, commit.at, given_up as u64);
             self.status.send_modify(|status| status.thinned += given_up as u64);
         }
     }
@@ -217,5 +221,16 @@ impl Writer {
         if is_news {
             error!(error = %cause, "the disk does not take data: {consequence}");
         }
+    }
+}
+
+/// Readings that the failing disk will never see are a gap, one as long as the disk fails.
+fn give_up(history: &mut HistoryBatch, at: Timestamp, count: u64) {
+    match history.losses.iter_mut().find(|loss| loss.cause == LossCause::StoreBehind) {
+        Some(loss) => {
+            loss.to = loss.to.max(at);
+            loss.count += count;
+        }
+        None => history.losses.push(Loss::of_plant(at, at, LossCause::StoreBehind, count)),
     }
 }

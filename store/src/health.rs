@@ -1,6 +1,6 @@
-//! Points of health history, and losses.
+//! Points of health history.
 
-use bellwether_domain::{HealthReport, HealthState, Loss, LossCause, Timestamp};
+use bellwether_domain::{HealthReport, HealthState, Timestamp};
 use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::{HealthPoint, RulPoint, codes::word, text::Text};
@@ -104,62 +104,4 @@ fn worst(rows: &[HealthRow]) -> Option<HealthPoint> {
         state: worst.state.max(point.state),
         rul: point.rul,
     }))
-}
-
-pub(crate) const ADD_LOSS: &str =
-    "INSERT INTO loss (source, from_us, to_us, cause, count) VALUES (?1, ?2, ?3, ?4, ?5)";
-
-/// Keeps a gap in the data.
-pub(crate) async fn add_loss(
-    connection: &mut SqliteConnection,
-    loss: &Loss,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(ADD_LOSS)
-        .bind(&loss.source)
-        .bind(loss.from.as_micros())
-        .bind(loss.to.as_micros())
-        .bind(cause_word(loss.cause))
-        .bind(i64::try_from(loss.count).unwrap_or(i64::MAX))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-const fn cause_word(cause: LossCause) -> &'static str {
-    match cause {
-        LossCause::Disconnected => "disconnected",
-        LossCause::EngineBehind => "engine_behind",
-        LossCause::StoreBehind => "store_behind",
-        LossCause::ServerOverflow => "server_overflow",
-    }
-}
-
-pub(crate) const LOSSES: &str = "
-    SELECT source, from_us, to_us, cause, count FROM loss
-    WHERE to_us >= ?1 AND from_us <= ?2 ORDER BY to_us DESC LIMIT ?3";
-
-type LossRow = (Text, i64, i64, Text, i64);
-
-/// Gaps in the data that overlap the stretch, newest first.
-pub(crate) async fn losses(
-    pool: &SqlitePool,
-    from: Timestamp,
-    to: Timestamp,
-    limit: u32,
-) -> Result<Vec<Loss>, sqlx::Error> {
-    let rows: Vec<LossRow> = sqlx::query_as(LOSSES)
-        .bind(from.as_micros())
-        .bind(to.as_micros())
-        .bind(i64::from(limit))
-        .fetch_all(pool)
-        .await?;
-    let loss = |(Text(source), from_us, to_us, Text(cause), count): LossRow| Loss {
-        source,
-        from: Timestamp::from_micros(from_us),
-        to: Timestamp::from_micros(to_us),
-        // A cause that only a newer version knows: that data is missing is true nevertheless.
-        cause: word(&cause).unwrap_or(LossCause::Disconnected),
-        count: count.max(0).unsigned_abs(),
-    };
-    Ok(rows.into_iter().map(loss).collect())
 }

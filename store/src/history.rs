@@ -18,7 +18,7 @@ use crate::{
     HistoryBatch, Names, StoreError, StoreOptions, adoption,
     codes::quality_code,
     database::{Database, Kind},
-    health, raw, retention, rollups, sealing,
+    health, losses, raw, retention, rollups, sealing,
     segments::RawRow,
     startup::{self, Opened},
     text::Text,
@@ -40,6 +40,8 @@ pub struct History {
     pub(crate) segment_bytes: Arc<AtomicU64>,
     ids: Arc<Mutex<HashMap<String, i64>>>,
     is_checked: Arc<AtomicBool>,
+    /// The gaps that last on disk are those of this process.
+    is_open_ours: Arc<AtomicBool>,
 }
 
 /// What one round of maintenance did.
@@ -71,6 +73,7 @@ impl History {
             segment_bytes: Arc::default(),
             ids: Arc::default(),
             is_checked: Arc::new(AtomicBool::new(is_checked)),
+            is_open_ours: Arc::default(),
         };
         adoption::tidy(&history, is_new).await?;
         Ok(history)
@@ -106,13 +109,25 @@ impl History {
             health::add_health(&mut write, ids.assets[&report.asset], report).await.map_err(sql)?;
         }
         for loss in &batch.losses {
-            health::add_loss(&mut write, loss).await.map_err(sql)?;
+            losses::add(&mut write, loss, &ids.tags, false).await.map_err(sql)?;
         }
-        write.commit().await
+        if let Some(open) = &batch.open_losses {
+            // Gaps that lasted when the process before ended without warning: how they went on, nobody has seen.
+            if !self.is_open_ours.load(Ordering::Relaxed) {
+                sqlx::query(losses::CLOSE_OPEN).execute(&mut *write).await.map_err(sql)?;
+            }
+            losses::replace_open(&mut write, open, &ids.tags).await.map_err(sql)?;
+        }
+        write.commit().await?;
+        self.is_open_ours.fetch_or(batch.open_losses.is_some(), Ordering::Relaxed);
+        Ok(())
     }
 
     async fn ids_of(&self, names: &Names, batch: &HistoryBatch) -> Result<Ids, StoreError> {
-        let mut tags: Vec<TagId> = batch.readings.iter().map(|reading| reading.tag).collect();
+        let gaps = batch.losses.iter().chain(batch.open_losses.iter().flatten());
+        let missing = gaps.flat_map(|loss| loss.tags.iter().copied());
+        let mut tags: Vec<TagId> =
+            batch.readings.iter().map(|reading| reading.tag).chain(missing).collect();
         tags.sort_unstable();
         tags.dedup();
         let mut assets: Vec<AssetId> = batch.health.iter().map(|report| report.asset).collect();

@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod health;
 mod history;
+mod losses;
 mod names;
 mod options;
 mod outbox;
@@ -43,9 +44,9 @@ pub use crate::{
     options::StoreOptions,
     reader::Reader,
     records::{
-        AlarmFilter, AlarmRecord, Class, CoreCommit, HealthPoint, HistoryBatch, Level, Maintenance,
-        Mark, MarkKind, NamedContribution, NamedOperand, OutboxRow, OutboxStats, Outgoing,
-        RulPoint, TagHistory,
+        AlarmFilter, AlarmRecord, Class, CoreCommit, HealthPoint, HistoryBatch, Level, LossFilter,
+        LossRecord, Maintenance, Mark, MarkKind, NamedContribution, NamedOperand, OutboxRow,
+        OutboxStats, Outgoing, RulPoint, TagHistory,
     },
 };
 

@@ -2,12 +2,13 @@
 
 use std::{future::Future, path::PathBuf};
 
-use bellwether_domain::{Loss, Timestamp};
+use bellwether_domain::Timestamp;
 
 use crate::{
-    AlarmFilter, AlarmRecord, HealthPoint, Maintenance, Mark, StoreError, TagHistory, alarms,
+    AlarmFilter, AlarmRecord, HealthPoint, LossFilter, LossRecord, Maintenance, Mark, StoreError,
+    TagHistory, alarms,
     database::{Database, within_limit},
-    health, tag_history,
+    health, losses, tag_history,
 };
 
 /// Most rows of one list.
@@ -103,17 +104,16 @@ impl Reader {
         in_time(&self.core, "repairs were read", read).await
     }
 
-    /// Gaps in the data that overlap the stretch, newest first.
+    /// Gaps in the data that have ended and overlap the stretch, newest first.
     ///
     /// # Errors
     /// See [`Reader`].
     pub async fn losses(
         &self,
-        from: Timestamp,
-        to: Timestamp,
+        filter: &LossFilter,
         limit: u32,
-    ) -> Result<Vec<Loss>, StoreError> {
-        let read = health::losses(self.history.readers(), from, to, limit.min(ROWS));
+    ) -> Result<Vec<LossRecord>, StoreError> {
+        let read = losses::list(self.history.readers(), filter, limit.min(ROWS));
         in_time(&self.history, "losses were read", read).await
     }
 }

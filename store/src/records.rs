@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bellwether_domain::{
     AlarmId, AlarmKind, AlarmState, Alert, ExplanationCode, HealthReport, HealthState, Loss,
-    Priority, Quality, Reading, Timestamp,
+    LossCause, Priority, Quality, Reading, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -104,8 +104,45 @@ pub struct HistoryBatch {
     pub readings: Vec<Reading>,
     /// Points of health history.
     pub health: Vec<HealthReport>,
-    /// Gaps in the data.
+    /// Gaps in the data that have ended.
     pub losses: Vec<Loss>,
+    /// Gaps that last, in place of those written before; nothing changes if absent. Should the process end without
+    /// warning, they count as ended at their `to`.
+    pub open_losses: Option<Vec<Loss>>,
+}
+
+/// Which gaps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LossFilter {
+    /// Those that have ended at this time or later.
+    pub from: Timestamp,
+    /// Those that have begun at this time or earlier.
+    pub to: Timestamp,
+    /// Only those that concern this source; gaps of the whole plant concern every source.
+    pub source: Option<String>,
+    /// Only those that concern this tag; `source` must then be the tag's.
+    pub tag: Option<String>,
+}
+
+/// A gap as it is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LossRecord {
+    /// The source; empty for all sources.
+    pub source: String,
+    /// The first hundred tags concerned; empty for all tags of the source.
+    pub tags: Vec<String>,
+    /// How many tags are concerned; 0 for all tags of the source.
+    pub tag_count: usize,
+    /// Beginning of the gap.
+    pub from: Timestamp,
+    /// End of the gap.
+    pub to: Timestamp,
+    /// Why.
+    pub cause: LossCause,
+    /// How many readings were due; 0 where nobody can know.
+    pub count: u64,
+    /// When it was filled from the source's own history.
+    pub filled_at: Option<Timestamp>,
 }
 
 /// Where the points of a tag's history come from.

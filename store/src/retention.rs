@@ -17,6 +17,8 @@ const ROUND: usize = 64;
 const ROWS: i64 = 5_000;
 /// Gaps in the data that are kept.
 const LOSSES: i64 = 100_000;
+/// Different sets of tags among them; the gaps of older sets go.
+const SETS: i64 = 2_000;
 const DOING: &str = "old history was deleted";
 
 /// Where raw history is complete from; set by deletions.
@@ -31,6 +33,8 @@ pub(crate) async fn shrink(history: &History, done: &mut Maintained) -> Result<(
     let sql = history.database.sql(DOING);
     let mut write = history.database.begin(DOING).await?;
     query(FORGET_LOSSES).bind(LOSSES).execute(&mut *write).await.map_err(sql)?;
+    query(FORGET_LOSSES_OF_SETS).bind(SETS).execute(&mut *write).await.map_err(sql)?;
+    query(FORGET_SETS).execute(&mut *write).await.map_err(sql)?;
     write.commit().await?;
     let budget = history.options.history_bytes;
     for _ in 0..ROUND {
@@ -53,6 +57,12 @@ pub(crate) async fn shrink(history: &History, done: &mut Maintained) -> Result<(
 
 pub(crate) const FORGET_LOSSES: &str =
     "DELETE FROM loss WHERE id <= (SELECT id FROM loss ORDER BY id DESC LIMIT 1 OFFSET ?1)";
+pub(crate) const FORGET_LOSSES_OF_SETS: &str = "
+    DELETE FROM loss
+    WHERE tag_set_id <= (SELECT id FROM tag_set ORDER BY id DESC LIMIT 1 OFFSET ?1)";
+pub(crate) const FORGET_SETS: &str = "
+    DELETE FROM tag_set
+    WHERE NOT EXISTS (SELECT 1 FROM loss WHERE loss.tag_set_id = tag_set.id)";
 pub(crate) const OLDEST_SEGMENT: &str =
     "SELECT id, file, to_us, bytes FROM segment ORDER BY to_us LIMIT 1";
 pub(crate) const DROP_SEGMENT: &str = "DELETE FROM segment WHERE id = ?1";

@@ -54,8 +54,9 @@ impl Bucket {
 
     /// Mean of the usable values.
     pub(crate) fn mean(&self) -> Option<f64> {
-        // A stuck sensor's mean must not leave its range by rounding.
-        self.range.map(|(low, high)| (self.sum / count(self.good)).clamp(low, high))
+        // A stuck sensor's mean must not leave its range by rounding. No `clamp`: it panics on the crossed range of a
+        // damaged file.
+        self.range.map(|(low, high)| (self.sum / count(self.good)).max(low).min(high))
     }
 }
 

@@ -6,6 +6,7 @@ mod figures;
 mod history;
 mod kill;
 mod levels;
+mod losses;
 mod outbox;
 mod statements;
 
@@ -58,6 +59,7 @@ fn tag(name: &str, asset: u32) -> Tag {
         source: "plc".to_owned(),
         unit: String::new(),
         role: Role::Condition,
+        meaning: bellwether_domain::Meaning::default(),
         range: None,
         failure: None,
         period: Duration::from_secs(1),

@@ -3,11 +3,16 @@
 
 pub(crate) mod alarms;
 pub(crate) mod assets;
+pub(crate) mod certificates;
 pub(crate) mod config;
+pub(crate) mod connectors;
+pub(crate) mod flags;
+pub(crate) mod losses;
 pub(crate) mod maintenance;
 pub(crate) mod metrics;
 pub(crate) mod prognosis;
 pub(crate) mod query;
+pub(crate) mod refusals;
 pub(crate) mod status;
 pub(crate) mod stream;
 pub(crate) mod tags;
@@ -52,7 +57,12 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(alarms::acknowledge))
         .routes(routes!(tags::get_tags))
         .routes(routes!(tags::get_history))
+        .routes(routes!(losses::get_losses))
+        .routes(routes!(connectors::get_connectors))
+        .routes(routes!(connectors::get_connector))
         .routes(routes!(stream::get_stream))
+        .routes(routes!(certificates::get_certificates))
+        .routes(routes!(certificates::trust_certificate))
         .routes(routes!(config::get_config))
         .routes(routes!(config::get_versions))
         .routes(routes!(config::get_version))

@@ -10,7 +10,8 @@ use std::{
 use axum::http::StatusCode;
 use bellwether_domain::{Plant, Tag, Timestamp};
 use bellwether_store::{
-    self as store, AlarmFilter, AlarmRecord, NamedContribution, Reader, StoreError,
+    self as store, AlarmFilter, AlarmRecord, LossFilter, LossRecord, NamedContribution, Reader,
+    StoreError,
 };
 use tracing::warn;
 
@@ -111,6 +112,15 @@ pub(crate) async fn marks(
         .into_iter()
         .map(|mark| Mark { at: Time(mark.at), kind: mark.kind.into(), text: mark.text })
         .collect())
+}
+
+/// Gaps that have ended, newest first.
+pub(crate) async fn losses(
+    reader: &Reader,
+    filter: &LossFilter,
+    limit: u32,
+) -> Result<Vec<LossRecord>, Problem> {
+    reader.losses(filter, limit).await.map_err(|error| failed(&error))
 }
 
 /// Alarms of the past and of now as they are on disk, newest first.

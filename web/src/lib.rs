@@ -7,6 +7,7 @@
 //! - Nothing here spawns a task: [`serve`] is one future that owns all its connections.
 
 mod api;
+mod certificates;
 mod frames;
 mod guard;
 mod history;
@@ -31,6 +32,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use certificates::{CertificateDesk, TrustError};
 use state::{App, Limits};
 
 /// What the pages are made of.
@@ -42,6 +44,8 @@ pub struct WebState {
     pub reader: Reader,
     /// The engine's ear. Bounded; full means 503 to the person who asks.
     pub commands: mpsc::Sender<CommandRequest>,
+    /// Which OPC UA servers are believed.
+    pub certificates: CertificateDesk,
     /// The owner of the configuration. Bounded; full means 503 to the person who asks.
     pub configs: mpsc::Sender<ConfigRequest>,
 }

@@ -16,7 +16,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CommandRequest, ConfigRequest, WebState, frames::Frames, history::Sparks, problem::Problem,
+    CertificateDesk, CommandRequest, ConfigRequest, WebState, frames::Frames, history::Sparks,
+    problem::Problem,
 };
 
 /// Every bound of the web server in one place; tests use smaller ones.
@@ -90,6 +91,10 @@ impl App {
     /// A receiver of its own for one stream.
     pub(crate) fn subscribe(&self) -> tokio::sync::watch::Receiver<Arc<GatewayStatus>> {
         self.web.status.clone()
+    }
+
+    pub(crate) fn certificates(&self) -> &CertificateDesk {
+        &self.web.certificates
     }
 
     pub(crate) fn reader(&self) -> &Reader {

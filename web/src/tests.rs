@@ -1,6 +1,9 @@
 //! The whole router against a small plant, a real store and a fake engine.
 
+mod certificates;
 mod config;
+mod connectors;
+mod losses;
 mod past;
 pub(crate) mod plant;
 mod reads;
@@ -66,7 +69,13 @@ impl Gateway {
         let (status, receiver) = watch::channel(Arc::new(status));
         let (sender, commands) = mpsc::channel(1);
         let (configs, config_requests) = mpsc::channel(1);
-        let web = WebState { status: receiver, reader: store.reader(), commands: sender, configs };
+        let web = WebState {
+            status: receiver,
+            reader: store.reader(),
+            commands: sender,
+            certificates: certificates::desk(),
+            configs,
+        };
         let app = App::new(web.clone(), limits(), CancellationToken::new());
         Self { router: api::router(app), web, status, commands, config_requests, store, _dir: dir }
     }

@@ -1,5 +1,6 @@
 //! AG, the alarm machine: delays, then the states of ISA-18.2 (drawn at `bellwether_domain::AlarmState`). At most one
-//! open alarm per asset, kind and tag; one that returned but was never acknowledged is raised again as the same one.
+//! open alarm per asset, kind and tag. Every occurrence is an alarm of its own, with its own id and times: one that
+//! returned but was never acknowledged makes room for the next.
 
 use bellwether_domain::{
     Alarm, AlarmId, AlarmKind, AlarmState, Alert, AssetId, Explanation, HealthState, Priority,
@@ -85,7 +86,7 @@ pub(crate) struct AlarmSlot {
 }
 
 impl AlarmSlot {
-    /// The condition has begun.
+    /// The condition has begun. What is still there from before returned unseen: first comes the end of that one.
     pub(crate) fn raise(
         &mut self,
         subject: Subject,
@@ -93,34 +94,32 @@ impl AlarmSlot {
         severity: HealthState,
         explanation: Explanation,
         ids: &mut AlarmIds,
-    ) -> Alert {
-        let priority = priority(subject.kind, severity);
-        let alarm = match self.alarm.take() {
-            Some(earlier) => Alarm {
-                state: AlarmState::UnackedAlarm,
-                returned_at: None,
-                severity,
-                priority,
-                explanation,
+    ) -> (Option<Alert>, Alert) {
+        let superseded = self.alarm.take().map(|earlier| Alert {
+            at,
+            transition: Transition::Updated,
+            alarm: Alarm {
+                state: AlarmState::Normal,
+                returned_at: earlier.returned_at.or(Some(at)),
                 ..earlier
             },
-            None => Alarm {
-                id: ids.next(at),
-                asset: subject.asset,
-                tag: subject.tag,
-                kind: subject.kind,
-                state: AlarmState::UnackedAlarm,
-                priority,
-                severity,
-                raised_at: at,
-                returned_at: None,
-                acked_at: None,
-                acked_by: None,
-                explanation,
-            },
+        });
+        let alarm = Alarm {
+            id: ids.next(at),
+            asset: subject.asset,
+            tag: subject.tag,
+            kind: subject.kind,
+            state: AlarmState::UnackedAlarm,
+            priority: priority(subject.kind, severity),
+            severity,
+            raised_at: at,
+            returned_at: None,
+            acked_at: None,
+            acked_by: None,
+            explanation,
         };
-        let alarm = self.alarm.insert(alarm);
-        Alert { at, transition: Transition::Raised, alarm: alarm.clone() }
+        self.alarm = Some(alarm.clone());
+        (superseded, Alert { at, transition: Transition::Raised, alarm })
     }
 
     /// The condition is over. `None` if there was no alarm.
@@ -239,17 +238,24 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_that_returned_unseen_is_raised_again_as_the_same_one() {
+    fn every_occurrence_is_an_alarm_of_its_own() {
         let (mut slot, mut ids) = (AlarmSlot::default(), AlarmIds::default());
         let at = Timestamp::from_secs;
-        let first = slot.raise(SUBJECT, at(1), HealthState::Plan, explanation(), &mut ids);
+        let mut raise = |slot: &mut AlarmSlot, second| {
+            slot.raise(SUBJECT, at(second), HealthState::Plan, explanation(), &mut ids)
+        };
+        let (nothing, first) = raise(&mut slot, 1);
+        assert_eq!(nothing, None);
         assert_eq!(slot.clear(at(2)).unwrap().alarm.state, AlarmState::RtnUnacked);
-        let second = slot.raise(SUBJECT, at(3), HealthState::Plan, explanation(), &mut ids);
-        assert_eq!((first.alarm.id, second.alarm.returned_at), (second.alarm.id, None));
+        let (superseded, second) = raise(&mut slot, 3);
+        let superseded = superseded.expect("the first one ends unseen").alarm;
+        assert_eq!((superseded.id, superseded.state), (first.alarm.id, AlarmState::Normal));
+        assert_eq!(superseded.returned_at, Some(at(2)));
+        assert!(second.alarm.id > first.alarm.id);
+        assert_eq!(second.alarm.raised_at, at(3));
         slot.acknowledge(at(4), "ann").unwrap();
         assert_eq!(slot.clear(at(5)).unwrap().alarm.state, AlarmState::Normal);
-        let third = slot.raise(SUBJECT, at(6), HealthState::Plan, explanation(), &mut ids);
-        assert!(third.alarm.id > first.alarm.id);
+        assert_eq!(raise(&mut slot, 6).0, None, "seen and returned: it was over");
     }
 
     proptest! {

@@ -48,10 +48,10 @@ pub(crate) fn quantity(value: f64, unit: &str) -> String {
     }
 }
 
-/// Time of day in UTC, `08:12`.
-fn time_of_day(at: Timestamp) -> String {
+/// Time of day, `08:12 UTC`: a sentence travels, and nobody knows through which time zones.
+pub(crate) fn time_of_day(at: Timestamp) -> String {
     let text = at.to_string();
-    text.get(11..16).map_or_else(|| text.clone(), str::to_owned)
+    text.get(11..16).map_or_else(|| text.clone(), |time| format!("{time} UTC"))
 }
 
 fn asset_name(plant: &Plant, tag: TagId) -> &str {

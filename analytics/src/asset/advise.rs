@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bellwether_domain::{
     Alarm, AlarmId, AlarmKind, AlarmState, Alert, CommandError, Explanation, HealthReport,
-    HealthState, Limit, Operation, Reason, Score, Summary, Timestamp,
+    HealthState, Limit, Operation, Reason, Refusal, Score, Summary, Timestamp,
 };
 
 use super::{AssetState, Layout, Model, Step};
@@ -61,7 +61,8 @@ impl AssetState {
             is_frame: frame.is_some(),
             score: frame.flatten(),
             machine_alarm: is_on(Layout::MACHINE),
-            limit_exceeded: locals().any(|local| is_on(Layout::limit_slot(local))),
+            limit_exceeded: self.prognosis(layout) == Err(Refusal::LimitExceeded)
+                || locals().any(|local| is_on(Layout::limit_slot(local))),
             sensor_fault: locals().any(|local| is_on(Layout::sensor_slot(local))),
             unusual_tag: is_commissioned && self.novelty.iter().any(|tag| tag.is_unusual()),
             rul_h: self.prognosis(layout).ok().map(|rul| (rul.rul_p05_h, rul.rul_p50_h)),
@@ -201,8 +202,11 @@ impl AssetState {
         for index in 0..self.slots.len() {
             let Some(edge) = self.slots[index].edge.take() else { continue };
             let (kind, local) = Self::subject(layout, index);
-            let alert = match edge {
-                Edge::Off => self.slots[index].clear(step.now),
+            match edge {
+                Edge::Off => {
+                    let alert = self.slots[index].clear(step.now);
+                    step.out.extend(alert.map(Output::AlarmChanged));
+                }
                 Edge::On => {
                     let explanation = self.explain(layout, step, kind, local);
                     let subject = Subject {
@@ -213,10 +217,12 @@ impl AssetState {
                     self.period.alarms_raised = self.period.alarms_raised.saturating_add(1);
                     let severity = self.assessor.state;
                     let slot = &mut self.slots[index];
-                    Some(slot.raise(subject, step.now, severity, explanation, step.ids))
+                    let (superseded, raised) =
+                        slot.raise(subject, step.now, severity, explanation, step.ids);
+                    step.out.extend(superseded.map(Output::AlarmChanged));
+                    step.out.push(Output::AlarmChanged(raised));
                 }
-            };
-            step.out.extend(alert.map(Output::AlarmChanged));
+            }
         }
     }
 

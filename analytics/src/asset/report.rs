@@ -197,12 +197,15 @@ impl AssetState {
             .collect();
         if !unusual.is_empty() {
             let verb = if unusual.len() == 1 { "has" } else { "have" };
-            return Some(format!("{} {verb} left the range seen so far", unusual.join(" and ")));
+            let name = plant.asset(layout.asset).name();
+            let all = unusual.join(" and ");
+            return Some(format!("{all} of {name} {verb} left the range seen so far"));
         }
         let shares = self.contributions(layout);
         let first = shares.first().filter(|part| part.share > 0.0)?;
         Some(format!(
-            "close to the limit of what was learnt, mostly {}",
+            "{} is close to the limit of what was learnt, mostly its {}",
+            plant.asset(layout.asset).name(),
             plant.tag(first.tag).signal()
         ))
     }
@@ -232,8 +235,7 @@ impl AssetState {
     }
 
     fn halted_words(&self, layout: &Layout, plant: &Plant) -> String {
-        let since = self.operation_since.to_string();
-        let since = since.get(11..16).unwrap_or(&since);
+        let since = explain::time_of_day(self.operation_since);
         match (self.operation.operation, self.judgement) {
             (Operation::Off, _) => format!("off since {since}"),
             (Operation::Unknown, _) => "whether it runs is unknown".to_owned(),

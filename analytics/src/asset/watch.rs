@@ -84,7 +84,8 @@ impl AssetState {
         }
         match &mut self.model {
             Model::Learning(commissioning) => {
-                commissioning.add(&self.signals, &self.condition, step.config);
+                let news = layout.signals.iter().map(|&local| self.channels[local].is_news);
+                commissioning.add(&self.signals, &self.condition, news, step.config);
                 self.judgement = Judgement::Judged;
                 self.is_interrupted = false;
                 if commissioning.count() >= step.config.learning_frames as usize {

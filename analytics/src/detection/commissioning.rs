@@ -19,6 +19,9 @@ const BLOCKS: usize = 8;
 const LARGEST_SHIFT: f64 = 1.0;
 /// A channel that is missing more often than this is not judged.
 const MOST_MISSING: f64 = 0.1;
+/// A channel with fewer readings of its own for each coefficient of its expectation is not judged: carried from frame to
+/// frame a handful of readings looks like many, and a curve through it fits perfectly and predicts nothing.
+const LEAST_READINGS: usize = 5;
 
 /// Rows of condition signals followed by the operating condition; NaN where a signal is missing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -28,6 +31,8 @@ pub(crate) struct Commissioning {
     /// By signal: heat that follows loads and weather over hours, so not to be judged together with the others.
     thermal: Vec<bool>,
     rows: Vec<f64>,
+    /// By signal: in how many rows the value was not that of the row before carried on.
+    readings: Vec<usize>,
     /// The newest row, kept back until the next frame is steady too: the last frame before a stop is part of the stop.
     pending: Vec<f64>,
 }
@@ -36,7 +41,14 @@ impl Commissioning {
     /// For one flag a signal, whether it is known to be thermal.
     pub(crate) const fn new(thermal: Vec<bool>, drivers: usize) -> Self {
         let signals = thermal.len();
-        Self { signals, drivers, thermal, rows: Vec::new(), pending: Vec::new() }
+        Self {
+            signals,
+            drivers,
+            thermal,
+            rows: Vec::new(),
+            readings: Vec::new(),
+            pending: Vec::new(),
+        }
     }
 
     const fn width(&self) -> usize {
@@ -48,8 +60,18 @@ impl Commissioning {
         (self.rows.len() + self.pending.len()).checked_div(self.width()).unwrap_or(0)
     }
 
-    /// A steady row. The condition is complete, signals may be NaN.
-    pub(crate) fn add(&mut self, signals: &[f64], condition: &[f64], config: &AnalyticsConfig) {
+    /// A steady row. The condition is complete, signals may be NaN; `news` says which of them are readings of this row.
+    pub(crate) fn add(
+        &mut self,
+        signals: &[f64],
+        condition: &[f64],
+        news: impl Iterator<Item = bool>,
+        config: &AnalyticsConfig,
+    ) {
+        self.readings.resize(self.signals, 0);
+        for (readings, is_news) in self.readings.iter_mut().zip(news) {
+            *readings += usize::from(is_news);
+        }
         let rows = config.learning_frames as usize;
         self.rows.reserve_exact((rows * self.width()).saturating_sub(self.rows.len()));
         self.rows.append(&mut self.pending);
@@ -80,7 +102,9 @@ impl Commissioning {
             .map(|j| {
                 let values = column(j);
                 let missing = values.iter().filter(|value| value.is_nan()).count() as f64;
-                (missing <= MOST_MISSING * values.len() as f64)
+                let coefficients = regressors.first().map_or(1, Vec::len);
+                let has_enough = self.readings[j] >= LEAST_READINGS * coefficients;
+                (has_enough && missing <= MOST_MISSING * values.len() as f64)
                     .then(|| Expectation::learn(&values, &regressors, &space))
             })
             .collect();
@@ -200,7 +224,7 @@ mod tests {
         let config = AnalyticsConfig::default();
         let mut commissioning = Commissioning::new(vec![false; signals], 0);
         for i in 0..400 {
-            commissioning.add(&row(i), &[], &config);
+            commissioning.add(&row(i), &[], std::iter::repeat(true), &config);
         }
         commissioning.finish(&config)
     }
@@ -216,13 +240,26 @@ mod tests {
     }
 
     #[test]
+    fn a_handful_of_readings_carried_from_row_to_row_is_not_judged() {
+        let config = AnalyticsConfig::default();
+        let mut commissioning = Commissioning::new(vec![false; 2], 0);
+        for i in 0..400 {
+            let news = [true, i % 100 == 0];
+            let row = [noise(i), noise(i / 100)];
+            commissioning.add(&row, &[], news.into_iter(), &config);
+        }
+        let baseline = commissioning.finish(&config);
+        assert_eq!((baseline.joint(), baseline.left_out().collect()), (&[0][..], vec![1]));
+    }
+
+    #[test]
     fn the_last_row_before_a_stop_is_not_learnt() {
         let config = AnalyticsConfig::default();
         let mut commissioning = Commissioning::new(vec![false], 0);
-        commissioning.add(&[1.0], &[], &config);
-        commissioning.add(&[99.0], &[], &config);
+        commissioning.add(&[1.0], &[], std::iter::once(true), &config);
+        commissioning.add(&[99.0], &[], std::iter::once(true), &config);
         commissioning.interrupt();
-        commissioning.add(&[1.0], &[], &config);
+        commissioning.add(&[1.0], &[], std::iter::once(true), &config);
         assert_eq!(commissioning.count(), 2);
         commissioning.finish(&config);
         assert_eq!(commissioning.rows, [1.0, 1.0]);

@@ -6,7 +6,8 @@
 //! P(T ≤ h) = Φ((L(now) + b h - ln |D - φ|) / sqrt(var(L(now) + b h) + s²)),   truncated to h > 0
 //! ```
 //! The mass that never arrives is "no failure in sight". To the variance of b comes a share of b itself: that the law is
-//! exponential is an assumption, and the further ahead one looks the less it can be trusted.
+//! exponential is an assumption, and the further ahead one looks the less it can be trusted. Residuals are not white: what
+//! the expectation errs at one load it errs as long as the load lasts, so n observations tell as much as a third of them.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,8 @@ use crate::prognosis::normal;
 /// Scatter of L that is assumed before there is evidence, and how many observations it is worth.
 const PRIOR_SCATTER: f64 = 0.1;
 const PRIOR_WEIGHT: f64 = 3.0;
+/// So many observations in a row err alike and are worth one: a load lasts for some blocks of frames.
+const ERRING_ALIKE: f64 = 3.0;
 /// Beyond this nobody plans: twenty years.
 const HORIZON_H: f64 = 175_200.0;
 
@@ -84,12 +87,12 @@ impl Growth {
         let evidence = (self.effective - 2.0).max(0.0);
         let variance =
             (PRIOR_WEIGHT * PRIOR_SCATTER.powi(2) + residual) / (PRIOR_WEIGHT + evidence);
-        let var_rate = variance / spread_t;
+        let var_rate = ERRING_ALIKE * variance / spread_t;
         let ahead = t - mean_t;
         Some(Forecast {
             now: mean_l + rate * ahead,
             rate,
-            var_now: variance / self.w + var_rate * ahead * ahead,
+            var_now: ERRING_ALIKE * variance / self.w + var_rate * ahead * ahead,
             covariance: var_rate * ahead,
             var_rate: var_rate + (law_uncertainty * rate).powi(2),
             scatter: variance,

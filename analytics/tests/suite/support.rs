@@ -53,6 +53,7 @@ pub(crate) fn tag(asset: u32, name: &str, unit: &str, role: Role, period: Durati
         period,
         stale_after: period * 5,
         derived: None,
+        meaning: bellwether_domain::Meaning::default(),
         is_waveform: false,
     }
 }

@@ -1,4 +1,4 @@
-//! What the bits of registers mean. Faces foreign bytes: total, no indexing, no allocation.
+//! What the bits of registers mean. Faces foreign bytes: total, no indexing; numbers cost no allocation.
 #![warn(clippy::indexing_slicing)]
 
 use bellwether_domain::{Reading, Timestamp};
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::SourceTag;
 
-/// How a number is coded.
+/// How a value is coded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueType {
@@ -27,13 +27,36 @@ pub enum ValueType {
     F32,
     /// IEEE 754 double.
     F64,
+    /// Four decimal digits, one in each half byte.
+    Bcd16,
+    /// Eight decimal digits, one in each half byte.
+    Bcd32,
     /// A coil, or a register that is not zero.
     Bool,
     /// One bit of a register.
     Bit,
+    /// Two characters in each register: a text, no number.
+    String,
 }
 
 impl ValueType {
+    /// All, in the order in which messages list them.
+    pub const ALL: [Self; 13] = [
+        Self::U16,
+        Self::I16,
+        Self::U32,
+        Self::I32,
+        Self::U64,
+        Self::I64,
+        Self::F32,
+        Self::F64,
+        Self::Bcd16,
+        Self::Bcd32,
+        Self::Bool,
+        Self::Bit,
+        Self::String,
+    ];
+
     /// As it stands in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -45,25 +68,40 @@ impl ValueType {
             Self::I64 => "i64",
             Self::F32 => "f32",
             Self::F64 => "f64",
+            Self::Bcd16 => "bcd16",
+            Self::Bcd32 => "bcd32",
             Self::Bool => "bool",
             Self::Bit => "bit",
+            Self::String => "string",
         }
     }
 }
 
 /// Order of the bytes of a number on the wire, A being the most significant; the same pattern holds for 16 and 64 bits.
+/// In a text, the orders that swap bytes do so within each register; its registers always follow one another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Order {
     /// Big-endian, as the standard has it.
     #[default]
+    #[serde(alias = "ABCDEFGH")]
     Abcd,
     /// Words reversed.
+    #[serde(alias = "GHEFCDAB")]
     Cdab,
     /// Bytes swapped within each word.
+    #[serde(alias = "BADCFEHG")]
     Badc,
     /// Little-endian: words reversed and bytes swapped.
+    #[serde(alias = "HGFEDCBA")]
     Dcba,
+}
+
+impl Order {
+    /// Whether the bytes of each word are swapped.
+    const fn swaps_bytes(self) -> bool {
+        matches!(self, Self::Badc | Self::Dcba)
+    }
 }
 
 /// How one value is coded.
@@ -78,38 +116,76 @@ pub struct Encoding {
 }
 
 impl Encoding {
-    /// How many addresses it takes.
+    /// How many addresses it takes; one for a text, whose length stands beside it.
     pub const fn count(self) -> u16 {
+        use ValueType::{Bcd16, Bcd32, Bit, Bool, F32, F64, I16, I32, I64, String, U16, U32, U64};
         match self.value_type {
-            ValueType::U16 | ValueType::I16 | ValueType::Bool | ValueType::Bit => 1,
-            ValueType::U32 | ValueType::I32 | ValueType::F32 => 2,
-            ValueType::U64 | ValueType::I64 | ValueType::F64 => 4,
+            U16 | I16 | Bcd16 | Bool | Bit | String => 1,
+            U32 | I32 | F32 | Bcd32 => 2,
+            U64 | I64 | F64 => 4,
         }
     }
 
-    /// The number in these registers; `None` if there are too few of them.
+    /// The number in these registers; `None` if there are too few of them, NaN if they hold no number (a BCD digit
+    /// beyond 9). The number of a text is how many characters it has.
     pub fn registers(self, words: &[u16]) -> Option<f64> {
-        let one = || bytes::<1>(words, self.order).map(|[[high, low]]| [high, low]);
-        let two = || bytes::<2>(words, self.order).map(|[[a, b], [c, d]]| [a, b, c, d]);
-        let four = || {
-            bytes::<4>(words, self.order)
-                .map(|[[a, b], [c, d], [e, f], [g, h]]| [a, b, c, d, e, f, g, h])
-        };
-        Some(match self.value_type {
-            ValueType::U16 => f64::from(u16::from_be_bytes(one()?)),
-            ValueType::I16 => f64::from(i16::from_be_bytes(one()?)),
-            ValueType::U32 => f64::from(u32::from_be_bytes(two()?)),
-            ValueType::I32 => f64::from(i32::from_be_bytes(two()?)),
-            ValueType::U64 => u64::from_be_bytes(four()?) as f64,
-            ValueType::I64 => i64::from_be_bytes(four()?) as f64,
-            ValueType::F32 => f64::from(f32::from_be_bytes(two()?)),
-            ValueType::F64 => f64::from_be_bytes(four()?),
-            ValueType::Bool => f64::from(u8::from(u16::from_be_bytes(one()?) != 0)),
-            ValueType::Bit => {
-                let shifted = u16::from_be_bytes(one()?).checked_shr(u32::from(self.bit));
-                f64::from(shifted.unwrap_or_default() & 1)
+        if self.value_type == ValueType::String {
+            return (!words.is_empty()).then(|| self.text(words).chars().count() as f64);
+        }
+        Some(self.number(self.bits(words)?))
+    }
+
+    /// The text in these registers, up to the first NUL and without blanks around it. UTF-8, or else Latin-1.
+    pub fn text(self, words: &[u16]) -> String {
+        let is_swapped = self.order.swaps_bytes();
+        let bytes: Vec<u8> = words
+            .iter()
+            .flat_map(|word| if is_swapped { word.to_le_bytes() } else { word.to_be_bytes() })
+            .take_while(|byte| *byte != 0)
+            .collect();
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect());
+        text.replace(char::is_control, " ").trim().to_owned()
+    }
+
+    /// The bits of a number, in the order of the standard.
+    pub(super) fn bits(self, words: &[u16]) -> Option<u64> {
+        Some(match self.count() {
+            1 => {
+                let [[high, low]] = bytes::<1>(words, self.order)?;
+                u64::from(u16::from_be_bytes([high, low]))
+            }
+            2 => {
+                let [[a, b], [c, d]] = bytes::<2>(words, self.order)?;
+                u64::from(u32::from_be_bytes([a, b, c, d]))
+            }
+            _ => {
+                let [[a, b], [c, d], [e, f], [g, h]] = bytes::<4>(words, self.order)?;
+                u64::from_be_bytes([a, b, c, d, e, f, g, h])
             }
         })
+    }
+
+    /// What bits of this width stand for.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the bits are no wider than the type, see `bits`"
+    )]
+    fn number(self, bits: u64) -> f64 {
+        match self.value_type {
+            ValueType::U16 | ValueType::U32 | ValueType::U64 | ValueType::String => bits as f64,
+            ValueType::I16 => f64::from((bits as u16).cast_signed()),
+            ValueType::I32 => f64::from((bits as u32).cast_signed()),
+            ValueType::I64 => bits.cast_signed() as f64,
+            ValueType::F32 => f64::from(f32::from_bits(bits as u32)),
+            ValueType::F64 => f64::from_bits(bits),
+            ValueType::Bcd16 | ValueType::Bcd32 => decimal(bits as u32),
+            ValueType::Bool => f64::from(u8::from(bits != 0)),
+            ValueType::Bit => {
+                let shifted = (bits as u16).checked_shr(u32::from(self.bit));
+                f64::from(shifted.unwrap_or_default() & 1)
+            }
+        }
     }
 }
 
@@ -119,14 +195,38 @@ fn bytes<const N: usize>(words: &[u16], order: Order) -> Option<[[u8; 2]; N]> {
     if matches!(order, Order::Cdab | Order::Dcba) {
         words.reverse();
     }
-    let is_swapped = matches!(order, Order::Badc | Order::Dcba);
+    let is_swapped = order.swaps_bytes();
     Some(words.map(|word| if is_swapped { word.to_le_bytes() } else { word.to_be_bytes() }))
 }
 
+/// Binary coded decimal: a digit in each half byte.
+fn decimal(bits: u32) -> f64 {
+    let mut number = 0;
+    for shift in (0..32).step_by(4).rev() {
+        let digit = (bits >> shift) & 0xF;
+        if digit > 9 {
+            return f64::NAN;
+        }
+        number = number * 10 + digit;
+    }
+    f64::from(number)
+}
+
 impl SourceTag {
+    /// The raw number in the registers that begin with its own; `None` if there are too few of them, NaN if the device
+    /// says with them that it has no value.
+    pub(super) fn raw(&self, words: &[u16]) -> Option<f64> {
+        if self.encoding.value_type == ValueType::String {
+            return self.encoding.registers(words.get(..self.span.count.into())?);
+        }
+        let bits = self.encoding.bits(words)?;
+        Some(if self.sentinels.contains(&bits) { f64::NAN } else { self.encoding.number(bits) })
+    }
+
     /// The reading for a raw number.
     pub(super) fn reading(&self, at: Timestamp, raw: f64) -> Reading {
-        Reading::new(self.id, at, raw.mul_add(self.scale, self.offset))
+        // Not `mul_add`: without FMA in the target it is a call into the C library for each reading.
+        Reading::new(self.id, at, raw * self.scale + self.offset)
     }
 }
 
@@ -193,6 +293,38 @@ mod tests {
     }
 
     #[test]
+    fn decimal_digits() {
+        use Order::*;
+        use ValueType::*;
+        check(&[0x1234], Bcd16, Abcd, 1_234.0);
+        check(&[0x3412], Bcd16, Badc, 1_234.0);
+        check(&[0x0000], Bcd16, Abcd, 0.0);
+        check(&[0x9999], Bcd16, Abcd, 9_999.0);
+        check(&[0x1234, 0x5678], Bcd32, Abcd, 12_345_678.0);
+        check(&[0x5678, 0x1234], Bcd32, Cdab, 12_345_678.0);
+        for words in [[0x000a, 0x0000], [0xffff, 0xffff], [0x1234, 0xf678]] {
+            let value = Encoding { value_type: Bcd32, ..Encoding::default() }.registers(&words);
+            assert!(value.is_some_and(f64::is_nan), "{words:04x?} is no number");
+        }
+    }
+
+    #[test]
+    fn texts_end_at_the_first_nul_and_lose_the_blanks_around_them() {
+        let text = |order, words: &[u16]| {
+            Encoding { value_type: ValueType::String, order, bit: 0 }.text(words)
+        };
+        assert_eq!(text(Order::Abcd, &[0x5051, 0x2d34, 0x0000, 0x4141]), "PQ-4");
+        assert_eq!(text(Order::Cdab, &[0x5051, 0x2d34]), "PQ-4");
+        assert_eq!(text(Order::Badc, &[0x5150, 0x342d]), "PQ-4");
+        assert_eq!(text(Order::Dcba, &[0x5150, 0x342d]), "PQ-4");
+        assert_eq!(text(Order::Abcd, &[0x2020, 0x4f4b, 0x2020]), "OK");
+        assert_eq!(text(Order::Abcd, &[0xc3bc]), "ü", "UTF-8");
+        assert_eq!(text(Order::Abcd, &[0xfc20]), "ü", "Latin-1");
+        assert_eq!(text(Order::Abcd, &[0x410a, 0x4200]), "A B", "no line breaks");
+        assert_eq!(text(Order::Abcd, &[0]), "");
+    }
+
+    #[test]
     fn single_bits_count_from_the_lowest() {
         let bit = |bit, word| {
             Encoding { value_type: ValueType::Bit, bit, ..Encoding::default() }.registers(&[word])
@@ -210,15 +342,38 @@ mod tests {
         assert_eq!(encoding.registers(&[]), None);
     }
 
+    fn tag(value_type: ValueType, count: u16, sentinels: &[u64]) -> SourceTag {
+        SourceTag {
+            id: TagId(1),
+            span: Span { unit: 1, table: Table::Holding, address: 0, count },
+            encoding: Encoding { value_type, ..Encoding::default() },
+            sentinels: sentinels.into(),
+            scale: 1.0,
+            offset: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_sentinel_is_no_value_and_its_neighbour_is_one() {
+        let tag = tag(ValueType::I16, 1, &[0x8000, 0x7fff]);
+        let read = |word| tag.reading(Timestamp::default(), tag.raw(&[word]).expect("one word"));
+        for word in [0x8000, 0x7fff] {
+            assert_eq!(read(word).quality, Quality::Bad(Reason::SensorFailure), "{word:04x}");
+        }
+        assert_eq!((read(0x8001).value, read(0x8001).quality), (-32_767.0, Quality::Good));
+    }
+
+    #[test]
+    fn the_number_of_a_text_is_its_length() {
+        let tag = tag(ValueType::String, 2, &[]);
+        let words = [0x4f4b, 0x0000, 0x4141];
+        assert_eq!(tag.raw(&words), Some(2.0));
+        assert_eq!(tag.raw(&words[..1]), None);
+    }
+
     #[test]
     fn what_is_not_finite_is_a_sensor_failure() {
-        let tag = SourceTag {
-            id: TagId(1),
-            span: Span { unit: 1, table: Table::Holding, address: 0, count: 2 },
-            encoding: Encoding { value_type: ValueType::F32, ..Encoding::default() },
-            scale: 0.1,
-            offset: -5.0,
-        };
+        let tag = SourceTag { scale: 0.1, offset: -5.0, ..tag(ValueType::F32, 2, &[]) };
         let read = |words: &[u16]| {
             tag.reading(Timestamp::default(), tag.encoding.registers(words).expect("two words"))
         };
@@ -246,11 +401,11 @@ mod tests {
 
         #[test]
         fn any_registers_decode_without_a_panic(words: Vec<u16>, bit: u8) {
-            use ValueType::*;
-            for value_type in [U16, I16, U32, I32, U64, I64, F32, F64, Bool, Bit] {
+            for value_type in ValueType::ALL {
                 let encoding = Encoding { value_type, order: Order::Dcba, bit };
                 let enough = words.len() >= usize::from(encoding.count());
                 prop_assert_eq!(encoding.registers(&words).is_some(), enough);
+                prop_assert!(!encoding.text(&words).contains(char::is_control));
             }
         }
     }

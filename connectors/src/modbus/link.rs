@@ -1,27 +1,34 @@
-//! One Modbus TCP connection with a deadline on every request. Whatever is not a whole answer to the request just made
-//! is a [`Fault`], after which the connection must not be used again: a late answer would be taken for the next one.
+//! One Modbus line or socket with a deadline on every request. Whatever is not a whole answer to the request just made
+//! is a [`Fault`], after which the link must not be used again: a late answer would be taken for the next one.
+//!
+//! On TCP that means a new connection. RTU frames bear no transaction number, so that is not enough for them: the next
+//! link first waits until its line is silent, and a unit that owes an answer is first asked for another number of
+//! values, which its late answer does not have (see `quarantine`).
 
 use std::{io, time::Duration};
 
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_modbus::{
     Error, ExceptionCode, ProtocolError, Request, Response, Slave,
-    client::{Client as _, Context, tcp},
+    client::{Client as _, Context, rtu, tcp},
     slave::SlaveContext as _,
 };
 
-use super::{Source, Span, Table};
+use super::{
+    Pace, Span, Table, Transport,
+    tap::{Recorder, Tap},
+    timing::Pacing,
+    transport,
+};
 use crate::SessionError;
 
-/// Bytes of an answer besides its data: MBAP header, function code, byte count.
-const OVERHEAD: u64 = 9;
+/// How long a serial line must have been silent before it is used again after a fault: the timeout, but no longer.
+const LONGEST_DRAIN: Duration = Duration::from_millis(200);
 
 pub(super) struct Link {
     context: Context,
-    timeout: Duration,
+    pacing: Pacing,
+    recorder: Recorder,
 }
 
 /// A whole answer.
@@ -33,63 +40,85 @@ pub(super) enum Answer {
     Exception(u8),
 }
 
-impl Answer {
-    /// How many bytes it was on the wire.
-    pub(super) fn bytes(&self) -> u64 {
-        OVERHEAD
-            + match self {
-                Self::Registers(words) => 2 * words.len() as u64,
-                Self::Bits(bits) => bits.len().div_ceil(8) as u64,
-                Self::Exception(_) => 0,
-            }
-    }
-}
-
 /// Why the link is of no further use.
 #[derive(Debug)]
 pub(super) enum Fault {
-    Timeout,
+    /// Nothing whole within so long.
+    Timeout(Duration),
     OutOfStep(String),
     Broken(io::Error),
 }
 
+/// One request and what came of it.
+pub(super) struct Exchanged {
+    pub(super) answer: Result<Answer, Fault>,
+    pub(super) round_trip: Duration,
+    /// Bytes received meanwhile.
+    pub(super) bytes: u64,
+}
+
 impl Link {
-    /// Connects, with `TCP_NODELAY`.
-    pub(super) async fn connect(source: &Source) -> Result<Self, SessionError> {
-        let endpoint = || source.endpoint.clone();
-        let connecting = async {
-            let stream = TcpStream::connect(&source.endpoint).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        };
-        let stream = match timeout(source.connect_timeout, connecting).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(cause)) => {
-                return Err(SessionError::Connect { endpoint: endpoint(), source: cause });
-            }
-            Err(_) => {
-                let timeout_ms = millis(source.connect_timeout);
-                return Err(SessionError::ConnectTimeout { endpoint: endpoint(), timeout_ms });
-            }
-        };
-        Ok(Self { context: tcp::attach(stream), timeout: source.timeout })
+    /// Opens the transport.
+    pub(super) async fn connect(
+        transport: &Transport,
+        connect_timeout: Duration,
+        pace: Pace,
+    ) -> Result<Self, SessionError> {
+        let wire = transport::open(transport, connect_timeout).await?;
+        let is_serial = matches!(transport, Transport::Serial(_));
+        let (tap, recorder) = Tap::new(wire, is_serial);
+        let context = if transport.is_rtu() { rtu::attach(tap) } else { tcp::attach(tap) };
+        Ok(Self { context, pacing: Pacing::new(transport, pace), recorder })
     }
 
-    /// Reads a span; also says how long that took.
-    pub(super) async fn read(&mut self, span: Span) -> (Result<Answer, Fault>, Duration) {
-        self.context.set_slave(Slave(span.unit));
+    /// What has gone over the wire with the last request.
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Reads a span, as soon as the pace allows it.
+    pub(super) async fn read(&mut self, span: Span, limit: Duration) -> Exchanged {
         let request = match span.table {
             Table::Coil => Request::ReadCoils(span.address, span.count),
             Table::Discrete => Request::ReadDiscreteInputs(span.address, span.count),
             Table::Holding => Request::ReadHoldingRegisters(span.address, span.count),
             Table::Input => Request::ReadInputRegisters(span.address, span.count),
         };
+        let (answer, round_trip) = self.call(span.unit, request, limit).await;
+        let answer = answer.and_then(|answer| checked(span, answer));
+        Exchanged { answer, round_trip, bytes: self.recorder.lock().bytes }
+    }
+
+    /// Any request; also says how long it took.
+    pub(super) async fn call(
+        &mut self,
+        unit: u8,
+        request: Request<'_>,
+        limit: Duration,
+    ) -> (Result<Result<Response, u8>, Fault>, Duration) {
+        if let Some(earliest) = self.pacing.earliest() {
+            sleep_until(earliest).await;
+        }
+        self.context.set_slave(Slave(unit));
+        self.recorder.begin();
         let asked_at = Instant::now();
-        let answer = match timeout(self.timeout, self.context.call(request)).await {
-            Ok(answer) => checked(span, answer),
-            Err(_) => Err(Fault::Timeout),
+        self.pacing.asked(asked_at);
+        let answer = timeout(limit, self.context.call(request)).await;
+        let ended_at = Instant::now();
+        self.pacing.ended(ended_at);
+        let answer = match answer {
+            Ok(answer) => in_step(answer, self.recorder.lock().is_unsolicited),
+            Err(_) => Err(Fault::Timeout(limit)),
         };
-        (answer, asked_at.elapsed())
+        (answer, ended_at - asked_at)
+    }
+}
+
+/// Waits, on a serial line, until a late answer has gone by. A socket is closed instead, at once.
+pub(super) async fn drain(transport: &Transport, timeout: Duration) {
+    if matches!(transport, Transport::Serial(_)) {
+        // The port is closed meanwhile, and what has come in is thrown away when it is opened again.
+        sleep_until(Instant::now() + timeout.min(LONGEST_DRAIN)).await;
     }
 }
 
@@ -98,12 +127,29 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn checked(
-    span: Span,
+fn in_step(
     answer: Result<Result<Response, ExceptionCode>, Error>,
-) -> Result<Answer, Fault> {
+    is_unsolicited: bool,
+) -> Result<Result<Response, u8>, Fault> {
     match answer {
-        Ok(Ok(response)) => match (span.table, response) {
+        Ok(answer) => Ok(answer.map_err(u8::from)),
+        Err(Error::Protocol(ProtocolError::HeaderMismatch { message, .. })) => {
+            Err(Fault::OutOfStep(message))
+        }
+        Err(Error::Protocol(ProtocolError::FunctionCodeMismatch { .. })) => {
+            Err(Fault::OutOfStep("it is the answer to another function".to_owned()))
+        }
+        Err(Error::Transport(_)) if is_unsolicited => {
+            Err(Fault::OutOfStep("it came before the request".to_owned()))
+        }
+        // The library reports the end of the stream as whatever errno was last, so the kind says nothing.
+        Err(Error::Transport(cause)) => Err(Fault::Broken(cause)),
+    }
+}
+
+fn checked(span: Span, answer: Result<Response, u8>) -> Result<Answer, Fault> {
+    match answer {
+        Ok(response) => match (span.table, response) {
             (Table::Holding, Response::ReadHoldingRegisters(words))
             | (Table::Input, Response::ReadInputRegisters(words)) => {
                 let length = words.len();
@@ -121,15 +167,7 @@ fn checked(
             }
             _ => Err(Fault::OutOfStep("it is the answer to another function".to_owned())),
         },
-        Ok(Err(exception)) => Ok(Answer::Exception(exception.into())),
-        Err(Error::Protocol(ProtocolError::HeaderMismatch { message, .. })) => {
-            Err(Fault::OutOfStep(message))
-        }
-        Err(Error::Protocol(ProtocolError::FunctionCodeMismatch { .. })) => {
-            Err(Fault::OutOfStep("it is the answer to another function".to_owned()))
-        }
-        // The library reports the end of the stream as whatever errno was last, so the kind says nothing.
-        Err(Error::Transport(cause)) => Err(Fault::Broken(cause)),
+        Err(exception) => Ok(Answer::Exception(exception)),
     }
 }
 

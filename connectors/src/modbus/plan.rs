@@ -18,6 +18,24 @@ pub enum Table {
 }
 
 impl Table {
+    /// All four, in the order of their digits.
+    pub const ALL: [Self; 4] = [Self::Coil, Self::Discrete, Self::Input, Self::Holding];
+
+    /// The digit that names it in references such as `40101`.
+    pub const fn digit(self) -> u32 {
+        match self {
+            Self::Coil => 0,
+            Self::Discrete => 1,
+            Self::Input => 3,
+            Self::Holding => 4,
+        }
+    }
+
+    /// The table of this digit.
+    pub(super) fn of_digit(digit: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.digit() == digit)
+    }
+
     /// Whether its addresses are single bits.
     pub const fn is_bits(self) -> bool {
         matches!(self, Self::Coil | Self::Discrete)
@@ -102,6 +120,42 @@ pub fn plan(spans: impl IntoIterator<Item = (usize, Span)>, limits: Limits) -> V
     blocks
 }
 
+/// A refused request, cut into smaller ones: along the holes it reads over if it has any, or else in two between values,
+/// as near to the middle as can be. Nothing if it cannot be cut: a single value, or several in the same registers.
+/// `values` are those of its members, in its order.
+pub(super) fn cut(values: &[(usize, Span)]) -> Vec<Block> {
+    let unlimited = Limits { max_gap: 0, max_registers: u16::MAX, max_bits: u16::MAX };
+    let runs = plan(values.iter().copied(), unlimited);
+    let [run] = runs.as_slice() else { return runs };
+    let middle = (u32::from(run.span.address) + run.span.end()) / 2;
+    let mut reached = 0;
+    let mut best: Option<(u32, usize)> = None;
+    for (index, (_, span)) in values.iter().enumerate() {
+        let begin = u32::from(span.address);
+        let distance = begin.abs_diff(middle);
+        if index > 0 && begin >= reached && best.is_none_or(|(nearest, _)| distance < nearest) {
+            best = Some((distance, index));
+        }
+        reached = reached.max(span.end());
+    }
+    if let Some((first, second)) = best.and_then(|(_, index)| values.split_at_checked(index)) {
+        return [first, second].into_iter().filter_map(whole).collect();
+    }
+    // All overlap: the same registers, read as several things.
+    let parts = values.chunk_by(|(_, one), (_, other)| one == other);
+    let parts: Vec<_> = parts.filter_map(whole).collect();
+    if parts.len() > 1 { parts } else { Vec::new() }
+}
+
+/// One request for all these values.
+fn whole(values: &[(usize, Span)]) -> Option<Block> {
+    let (_, first) = *values.first()?;
+    let end = values.iter().map(|(_, span)| span.end()).max()?;
+    let count = u16::try_from(end - u32::from(first.address)).ok()?;
+    let members = values.iter().map(|(key, _)| *key).collect();
+    Some(Block { span: Span { count, ..first }, members })
+}
+
 /// Both in one request, if gap and length allow it. `next` does not begin before `block`.
 fn joined(block: Span, next: Span, limits: Limits) -> Option<Span> {
     let neighbours = block.unit == next.unit
@@ -159,6 +213,31 @@ mod tests {
         let limits = Limits { max_registers: 1, ..Limits::STANDARD };
         let blocks = plan([(7, holding(3, 4))], limits);
         assert_eq!(blocks, [Block { span: holding(3, 4), members: vec![7] }]);
+    }
+
+    #[track_caller]
+    fn check_cut(spans: &[Span], expected: &[(u16, u16, &[usize])]) {
+        let values: Vec<_> = spans.iter().copied().enumerate().collect();
+        let parts = cut(&values);
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|block| (block.span.address, block.span.count, block.members.as_slice()))
+            .collect();
+        assert_eq!(parts, expected);
+    }
+
+    #[test]
+    fn a_refused_request_is_cut_along_its_holes_or_in_the_middle() {
+        check_cut(&[], &[]);
+        check_cut(&[holding(5, 2)], &[]);
+        check_cut(&[holding(5, 2), holding(5, 2)], &[]);
+        check_cut(&[holding(0, 1), holding(5, 1)], &[(0, 1, &[0]), (5, 1, &[1])]);
+        check_cut(&[holding(0, 2), holding(2, 2), holding(4, 1)], &[(0, 2, &[0]), (2, 3, &[1, 2])]);
+        // Never through a value: the middle would be 2.
+        check_cut(&[holding(0, 1), holding(1, 4)], &[(0, 1, &[0]), (1, 4, &[1])]);
+        // Bits of one register stay together.
+        check_cut(&[holding(0, 1), holding(0, 1), holding(1, 1)], &[(0, 1, &[0, 1]), (1, 1, &[2])]);
+        check_cut(&[holding(0, 1), holding(0, 2)], &[(0, 1, &[0]), (0, 2, &[1])]);
     }
 
     fn spans() -> impl Strategy<Value = Vec<Span>> {

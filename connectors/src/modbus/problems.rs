@@ -1,8 +1,13 @@
 //! Everything that can be wrong with a `[[modbus]]` section, found at once: "where: what is wrong: what to do".
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{ModbusConfig, ModbusTagConfig, ValueType};
+use bellwether_domain::{Meaning, Role};
+
+use super::{
+    Encoding, Framing, ModbusConfig, ModbusTagConfig, Span, ValueType, as_reference, budget,
+    config::code,
+};
 
 /// All problems, those of the section first.
 pub(super) fn of(config: &ModbusConfig) -> Vec<String> {
@@ -15,18 +20,42 @@ pub(super) fn of(config: &ModbusConfig) -> Vec<String> {
     duplicates(config, &mut report);
     for tag in &config.tag {
         let place = format!("modbus `{}`, tag `{}`", config.name, tag.name);
-        problems.extend(tag_problems(config, tag).map(|problem| format!("{place}: {problem}")));
+        let wrong = tag_problems(config, tag);
+        problems.extend(wrong.into_iter().map(|problem| format!("{place}: {problem}")));
     }
     problems.extend(overlaps(config));
     problems
 }
 
+/// What is not wrong, but hardly meant.
+pub(super) fn warnings(config: &ModbusConfig) -> Vec<String> {
+    let mistaken = config
+        .tag
+        .iter()
+        .filter(|tag| tag.register.address.looks_like_reference(tag.register.kind));
+    let warnings = mistaken.map(|tag| {
+        let number = tag.register.address.number();
+        format!(
+            "modbus `{}`, tag `{}`: beside `kind`, `address` = {number} is register {number} on the wire; if it is \
+             the reference of a manual, leave `kind` out",
+            config.name, tag.name
+        )
+    });
+    let interval = Duration::from_millis(config.poll_interval_ms);
+    let slow = budget::network(&config.plan(), Duration::ZERO, interval);
+    warnings.chain(slow.map(|warning| format!("modbus `{}`: {warning}", config.name))).collect()
+}
+
 fn section(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
     let name_is_missing = config.name.trim().is_empty();
     report(name_is_missing.then(|| "`name` is empty: give the device a name".to_owned()));
-    report(endpoint(&config.endpoint));
+    line_problems(config).into_iter().for_each(&mut *report);
     report(outside("poll_interval_ms", config.poll_interval_ms, 1, 3_600_000));
     report(outside("timeout_ms", config.timeout_ms, 1, 60_000));
+    report(outside("min_timeout_ms", config.min_timeout_ms, 1, 60_000));
+    report(outside("retries", config.retries.into(), 0, 10));
+    report(outside("min_request_interval_ms", config.min_request_interval_ms, 0, 60_000));
+    report(outside("turnaround_ms", config.turnaround_ms.unwrap_or_default(), 0, 10_000));
     report(outside("connect_timeout_ms", config.connect_timeout_ms, 1, 60_000));
     report(outside("max_registers", config.max_registers.into(), 1, 125));
     report(outside("max_bits", config.max_bits.into(), 1, 2_000));
@@ -43,6 +72,56 @@ fn section(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
     report(counter.filter(|name| !config.tag.iter().any(|tag| tag.name == **name)).map(|name| {
         format!("`sample_counter` names `{name}`, which is no tag of it: name one of its tags")
     }));
+}
+
+/// What leads to the device: either a line or an address, with all that belongs to it and nothing else.
+fn line_problems(config: &ModbusConfig) -> Vec<Option<String>> {
+    let say = |is_wrong: bool, what: &str| is_wrong.then(|| what.to_owned());
+    let tls = config.tls.as_ref();
+    let half = tls.is_some_and(|it| it.certificate_file.is_some() != it.key_file.is_some());
+    let is_tls = config.transport == Framing::Tls;
+    let mut found = vec![
+        say(is_tls && tls.is_none(), "transport tls needs `tls = { ca_file = \"…\" }`: add it"),
+        say(!is_tls && tls.is_some(), "`tls` is for transport tls: set it, or remove `tls`"),
+        say(half, "`certificate_file` and `key_file` go together: give both or neither"),
+    ];
+    let Some(line) = &config.serial else {
+        found.push(endpoint(&config.endpoint));
+        return found;
+    };
+    found.extend([
+        say(
+            !config.endpoint.is_empty(),
+            "`serial` and `endpoint` are two ways to one device: keep one of them",
+        ),
+        say(
+            config.transport != Framing::Tcp,
+            "`transport` says what is spoken at `endpoint`: remove it, a serial line speaks RTU",
+        ),
+        say(!line.path.is_absolute(), "`serial.path` is no path: write it in full, from /dev"),
+        outside("serial.baud", line.baud.into(), 300, 4_000_000),
+        outside("serial.stop_bits", line.stop_bits().into(), 1, 2),
+        outside("serial.data_bits", line.data_bits.into(), 7, 8),
+    ]);
+    found
+}
+
+/// Serial lines that several sections name: one owner asks everybody on a line.
+pub(super) fn shared_lines(configs: &[ModbusConfig]) -> Vec<String> {
+    let mut owners = BTreeMap::new();
+    let mut problems = Vec::new();
+    for config in configs {
+        let Some(line) = &config.serial else { continue };
+        if let Some(owner) = owners.insert(&line.path, &config.name) {
+            problems.push(format!(
+                "modbus `{}`: the line {} is that of `{owner}` already: put all units of a line into one section, \
+                 each tag with its `unit_id`",
+                config.name,
+                line.path.display()
+            ));
+        }
+    }
+    problems
 }
 
 fn outside(key: &str, value: u64, low: u64, high: u64) -> Option<String> {
@@ -73,53 +152,23 @@ fn duplicates(config: &ModbusConfig, report: &mut impl FnMut(Option<String>)) {
     }
 }
 
-fn tag_problems(config: &ModbusConfig, tag: &ModbusTagConfig) -> impl Iterator<Item = String> {
-    [register_type(tag), bit(tag), address(config, tag), length(config, tag), scale(tag)]
-        .into_iter()
-        .flatten()
-}
-
-fn register_type(tag: &ModbusTagConfig) -> Option<String> {
-    let kind = tag.register.kind.as_str();
-    match tag.register.value_type {
-        None if !tag.register.kind.is_bits() => Some(format!(
-            "`type` is missing for this {kind} register: write one of u16, i16, u32, i32, u64, i64, f32, f64, bool or bit"
-        )),
-        Some(value_type) if tag.register.kind.is_bits() && value_type != ValueType::Bool => {
-            let value_type = value_type.as_str();
-            Some(format!(
-                "a {kind} is a single bit and cannot be {value_type}: leave `type` out, or read a register"
-            ))
+fn tag_problems(config: &ModbusConfig, tag: &ModbusTagConfig) -> Vec<String> {
+    let mut problems = Vec::new();
+    match config.resolve(tag) {
+        Err(wrong) => problems.extend(wrong),
+        Ok((span, encoding)) => {
+            problems.extend(length(config, span));
+            let wrong = tag.sentinels.iter().map(|sentinel| sentinel.bits(encoding.value_type));
+            problems.extend(wrong.filter_map(Result::err));
+            problems.extend(states(tag, encoding.value_type));
         }
-        _ => None,
     }
+    problems.extend(scale(tag));
+    problems.extend(state(tag));
+    problems
 }
 
-fn bit(tag: &ModbusTagConfig) -> Option<String> {
-    match (tag.register.value_type, tag.register.bit) {
-        (Some(ValueType::Bit), None) => {
-            Some("type bit needs `bit`: 0 for the lowest to 15".to_owned())
-        }
-        (Some(ValueType::Bit), Some(bit)) if bit > 15 => {
-            Some(format!("`bit` = {bit}: a register has bits 0 to 15"))
-        }
-        (Some(ValueType::Bit), Some(_)) | (_, None) => None,
-        (_, Some(_)) => Some("`bit` is for type bit only: remove it, or set type bit".to_owned()),
-    }
-}
-
-fn address(config: &ModbusConfig, tag: &ModbusTagConfig) -> Option<String> {
-    let span = tag.span(config.unit_id);
-    (span.end() > 65_536).then(|| {
-        format!(
-            "address {} with {} registers goes beyond the last address 65535: check `address` (it counts from 0)",
-            span.address, span.count
-        )
-    })
-}
-
-fn length(config: &ModbusConfig, tag: &ModbusTagConfig) -> Option<String> {
-    let span = tag.span(config.unit_id);
+fn length(config: &ModbusConfig, span: Span) -> Option<String> {
     (span.count > config.limits().most(span.table)).then(|| {
         format!(
             "the value takes {} registers, but `max_registers` allows {} a request: raise it, or read a shorter type",
@@ -138,47 +187,97 @@ fn scale(tag: &ModbusTagConfig) -> Option<String> {
     })
 }
 
+/// The names of a state's codes.
+fn states(tag: &ModbusTagConfig, value_type: ValueType) -> Vec<String> {
+    let mut problems: Vec<_> = tag
+        .states
+        .keys()
+        .filter(|key| code(key).is_none())
+        .map(|key| {
+            format!(
+                "`states` has the code `{key}`: write whole numbers, as in {{ 0 = \"stopped\" }}"
+            )
+        })
+        .collect();
+    let is_whole = !matches!(value_type, ValueType::F32 | ValueType::F64 | ValueType::String);
+    if !tag.states.is_empty() && !is_whole {
+        problems.push(format!(
+            "`states` names whole numbers, but the type is {}: read an integer, or remove `states`",
+            value_type.as_str()
+        ));
+    }
+    problems
+}
+
+/// A state or a text is shown, and nothing more can be said about it.
+fn state(tag: &ModbusTagConfig) -> Option<String> {
+    let what = match tag.meaning() {
+        Meaning::Measurement => return None,
+        Meaning::States(_) => "a state",
+        Meaning::Text => "a text",
+    };
+    let is_scaled = tag.scale.to_bits() != 1.0_f64.to_bits() || tag.offset != 0.0;
+    let mut keys = Vec::new();
+    if tag.role.is_some_and(|role| role != Role::Information) {
+        keys.push("`role`");
+    }
+    if is_scaled {
+        keys.push("`scale` and `offset`");
+    }
+    if tag.range.is_some() {
+        keys.push("`range`");
+    }
+    if tag.failure_above.is_some() || tag.failure_below.is_some() {
+        keys.push("its failure limit");
+    }
+    (!keys.is_empty()).then(|| {
+        format!("{what} is shown and kept, but not measured or judged: remove {}", keys.join(", "))
+    })
+}
+
 /// Registers that two tags read as different things: hardly ever meant.
 fn overlaps(config: &ModbusConfig) -> Vec<String> {
-    let mut tags: Vec<_> = config.tag.iter().map(|tag| (tag.span(config.unit_id), tag)).collect();
-    tags.sort_by_key(|(span, _)| *span);
+    let resolved = |tag| config.resolve(tag).ok().map(|(span, encoding)| (span, encoding, tag));
+    let mut tags: Vec<(Span, Encoding, &ModbusTagConfig)> =
+        config.tag.iter().filter_map(resolved).collect();
+    tags.sort_by_key(|(span, ..)| *span);
     let mut problems = Vec::new();
     // The value that reaches farthest so far, within one unit and table.
-    let mut farthest: Option<(super::Span, &ModbusTagConfig)> = None;
-    for (span, tag) in tags {
+    let mut farthest: Option<(Span, Encoding, &ModbusTagConfig)> = None;
+    for (span, encoding, tag) in tags {
         let neighbour = farthest
-            .filter(|(other, _)| other.unit == span.unit && other.table == span.table)
-            .filter(|(other, _)| other.end() > u32::from(span.address));
-        if let Some((other_span, other)) = neighbour
-            && !may_share((other_span, other), (span, tag))
+            .filter(|(other, ..)| other.unit == span.unit && other.table == span.table)
+            .filter(|(other, ..)| other.end() > u32::from(span.address));
+        if let Some((other_span, other_encoding, other)) = neighbour
+            && !may_share((other_span, other_encoding), (span, encoding))
         {
             problems.push(format!(
-                "modbus `{}`, tags `{}` and `{}`: both read {} register {} of unit {}, as different things: \
+                "modbus `{}`, tags `{}` and `{}`: both read {} register {} ({}) of unit {}, as different things: \
                  correct `address` or `type` of one",
                 config.name,
                 other.name,
                 tag.name,
                 span.table.as_str(),
                 span.address,
+                as_reference(span.table, span.address),
                 span.unit
             ));
         }
-        if neighbour.is_none_or(|(other, _)| span.end() > other.end()) {
-            farthest = Some((span, tag));
+        if neighbour.is_none_or(|(other, ..)| span.end() > other.end()) {
+            farthest = Some((span, encoding, tag));
         }
     }
     problems
 }
 
 /// Bits of one status word, and the same number twice (in two units, say), are fine.
-fn may_share(one: (super::Span, &ModbusTagConfig), other: (super::Span, &ModbusTagConfig)) -> bool {
-    let is_word = |tag: &ModbusTagConfig| {
+fn may_share(one: (Span, Encoding), other: (Span, Encoding)) -> bool {
+    let is_word = |encoding: Encoding| {
         use ValueType::{Bit, Bool, I16, U16};
-        matches!(tag.register.value_type, Some(Bit | Bool | U16 | I16))
+        matches!(encoding.value_type, Bit | Bool | U16 | I16)
     };
-    let is_bit = |tag: &ModbusTagConfig| tag.register.value_type == Some(ValueType::Bit);
-    let same = one.0 == other.0 && one.1.register.encoding() == other.1.register.encoding();
-    same || ((is_bit(one.1) || is_bit(other.1)) && is_word(one.1) && is_word(other.1))
+    let is_bit = |encoding: Encoding| encoding.value_type == ValueType::Bit;
+    one == other || ((is_bit(one.1) || is_bit(other.1)) && is_word(one.1) && is_word(other.1))
 }
 
 #[cfg(test)]
@@ -217,6 +316,7 @@ mod tests {
         text += &tag("p.flow", "kind = \"holding\", address = 65535, type = \"f32\"");
         text += "scale = 0.0\n";
         text += &tag("p.flow", "kind = \"input\", address = 7");
+        text += &tag("p.head", "address = \"holding:20\", type = \"i32\"");
         text += &tag("p.run", "kind = \"holding\", address = 9, type = \"bit\"");
         text += &tag("p.open", "kind = \"coil\", address = 1, type = \"f32\", bit = 2");
         check(
@@ -228,14 +328,15 @@ mod tests {
                 "modbus `plc-1`: `sample_counter` names `p.rows`, which is no tag of it: name one of its tags",
                 "modbus `plc-1`: tag `p.flow` is there 2 times: give each tag a name of its own",
                 "modbus `plc-1`, tag `p.flow`: address 65535 with 2 registers goes beyond the last address 65535: \
-                 check `address` (it counts from 0)",
-                "modbus `plc-1`, tag `p.flow`: the value takes 2 registers, but `max_registers` allows 1 a request: \
-                 raise it, or read a shorter type",
+                 check `address` (this one counts from 0)",
                 "modbus `plc-1`, tag `p.flow`: value = raw × 0 + 0 is no measurement: `scale` must be a finite number \
                  other than 0, `offset` a finite one",
                 "modbus `plc-1`, tag `p.flow`: `type` is missing for this input register: write one of u16, i16, u32, \
-                 i32, u64, i64, f32, f64, bool or bit",
-                "modbus `plc-1`, tag `p.run`: type bit needs `bit`: 0 for the lowest to 15",
+                 i32, u64, i64, f32, f64, bcd16, bcd32, bool, bit or string",
+                "modbus `plc-1`, tag `p.head`: the value takes 2 registers, but `max_registers` allows 1 a request: \
+                 raise it, or read a shorter type",
+                "modbus `plc-1`, tag `p.run`: type bit needs `bit`, 0 for the lowest to 15, or a dot in `address`, as \
+                 in 40010.3",
                 "modbus `plc-1`, tag `p.open`: a coil is a single bit and cannot be f32: leave `type` out, or read a \
                  register",
                 "modbus `plc-1`, tag `p.open`: `bit` is for type bit only: remove it, or set type bit",
@@ -253,9 +354,80 @@ mod tests {
         check(
             &text,
             &[
-                "modbus `plc-1`, tags `p.flow` and `p.head`: both read holding register 5 of unit 1, as different \
+                "modbus `plc-1`, tags `p.flow` and `p.head`: both read holding register 5 (40006) of unit 1, as different \
                things: correct `address` or `type` of one",
             ],
+        );
+    }
+
+    #[test]
+    fn a_state_is_neither_scaled_nor_judged() {
+        let state = |keys: &str| {
+            let register = tag("p.state", "address = \"40007\", type = \"u16\"");
+            format!(
+                "{HEAD}{register}states = {{ 0 = \"stopped\", 1 = \"running\", -1 = \"fault\" }}\n{keys}"
+            )
+        };
+        check(&state("role = \"information\"\n"), &[]);
+        check(
+            &state("role = \"driver\"\nscale = 0.1\nrange = [0, 3]\nfailure_above = 2\n"),
+            &[
+                "modbus `plc-1`, tag `p.state`: a state is shown and kept, but not measured or judged: remove `role`, \
+               `scale` and `offset`, `range`, its failure limit",
+            ],
+        );
+        let text = tag("p.name", "address = \"40100\", type = \"string\", length = 16");
+        check(&format!("{HEAD}{text}"), &[]);
+        check(
+            &format!("{HEAD}{text}role = \"condition\"\nstates = {{ x = \"y\" }}\n"),
+            &[
+                "modbus `plc-1`, tag `p.name`: `states` has the code `x`: write whole numbers, as in { 0 = \"stopped\" }",
+                "modbus `plc-1`, tag `p.name`: `states` names whole numbers, but the type is string: read an integer, \
+                 or remove `states`",
+                "modbus `plc-1`, tag `p.name`: a text is shown and kept, but not measured or judged: remove `role`",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_state_is_information_unless_it_is_a_number() {
+        let mut text = HEAD.to_owned();
+        text += &tag("p.flow", "address = \"40001\", type = \"u16\"");
+        text += &tag("p.state", "address = \"40002\", type = \"u16\"");
+        text += "states = { 0 = \"stopped\" }\n";
+        text += &tag("p.name", "address = \"40100\", type = \"string\", length = 16");
+        let config: ModbusConfig = toml::from_str(&text).expect("the form is right");
+        let roles: Vec<_> = config.tags().map(|tag| tag.role).collect();
+        assert_eq!(roles, [Role::Condition, Role::Information, Role::Information]);
+        let states = config.tags().nth(1).expect("three tags").meaning;
+        assert_eq!((states.state(0.0), states.state(7.0)), (Some("stopped"), None));
+    }
+
+    #[test]
+    fn a_sentinel_no_register_can_hold_is_refused() {
+        let text = tag("p.flow", "address = \"40001\", type = \"u16\"");
+        check(&format!("{HEAD}{text}sentinels = [65535, -32768, 0x7fff]\n"), &[]);
+        check(
+            &format!("{HEAD}{text}sentinels = [70000]\n"),
+            &[
+                "modbus `plc-1`, tag `p.flow`: `sentinels` has 70000, which 16 bits cannot hold: write what the \
+               registers hold before `scale`",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_number_that_looks_like_a_reference_is_a_warning() {
+        let mut text = HEAD.to_owned();
+        text += &tag("p.flow", "kind = \"holding\", address = 40101, type = \"u16\"");
+        let config: ModbusConfig = toml::from_str(&text).expect("the form is right");
+        assert_eq!(config.problems(), [""; 0]);
+        assert_eq!(
+            config.warnings(),
+            [
+                "modbus `plc-1`, tag `p.flow`: beside `kind`, `address` = 40101 is register 40101 on the wire; if it is \
+              the reference of a manual, leave `kind` out"
+            ]
         );
     }
 
@@ -290,5 +462,47 @@ mod tests {
         ] {
             assert!(endpoint(bad).is_some(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_device_has_a_line_or_an_address_and_what_belongs_to_it() {
+        let tags = tag("a", "kind = \"coil\", address = 1");
+        let rows = [
+            ("endpoint = \"a:1\"\ntransport = \"tls\"", Some("transport tls needs")),
+            ("endpoint = \"a:1\"\ntls = { ca_file = \"/a\" }", Some("`tls` is for transport tls")),
+            (
+                "endpoint = \"a:802\"\ntransport = \"tls\"\ntls = { ca_file = \"/a\", key_file = \"/b\" }",
+                Some("go together"),
+            ),
+            ("endpoint = \"a:1\"\nserial = { path = \"/dev/a\" }", Some("two ways to one device")),
+            ("serial = { path = \"ttyS0\" }", Some("no path")),
+            ("serial = { path = \"/dev/a\", baud = 50 }", Some("`serial.baud` = 50")),
+            ("serial = { path = \"/dev/a\", stop_bits = 3 }", Some("`serial.stop_bits` = 3")),
+            ("serial = { path = \"/dev/a\" }\ntransport = \"rtu_over_tcp\"", Some("remove it")),
+            ("", Some("write it as host:port")),
+            ("serial = { path = \"/dev/a\" }", None),
+            ("endpoint = \"a:4001\"\ntransport = \"rtu_over_tcp\"", None),
+        ];
+        for (keys, expected) in rows {
+            let text = format!("name = \"plc\"\n{keys}\n{tags}");
+            let config: ModbusConfig = toml::from_str(&text).expect("the form is right");
+            let problems = config.problems();
+            match expected {
+                None => assert_eq!(problems, [""; 0], "{keys}"),
+                Some(words) => {
+                    assert!(problems.iter().any(|it| it.contains(words)), "{keys}: {problems:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_serial_line_has_one_owner() {
+        let text = "name = \"one\"\nserial = { path = \"/dev/a\" }\n";
+        let one: ModbusConfig = toml::from_str(text).expect("the form is right");
+        let other = ModbusConfig { name: "other".to_owned(), ..one.clone() };
+        let problems = ModbusConfig::problems_together(&[one, other]);
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].contains("is that of `one` already"), "{problems:?}");
     }
 }

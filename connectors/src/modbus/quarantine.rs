@@ -15,10 +15,15 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-use super::layout::Layout;
+use super::{Span, diagnosis::Diagnosis, layout::Layout};
 
-/// So many timeouts in a row send a unit into quarantine.
-const STRIKES: u32 = 2;
+/// An answer that is later than this has been lost for good: no device or gateway is known to keep one longer.
+const LATEST_ANSWER: Duration = Duration::from_secs(60);
+/// So many requests of different shapes that a unit has not answered are remembered; the quarantine makes more
+/// unlikely, and if there are more the oldest is forgotten.
+const OWED: usize = 8;
+/// So much shorter or longer than what is wanted a test may be, in registers or bytes: one more than can be owed.
+const STEPS: u16 = 9;
 /// First pause, and by how much each further one is longer.
 const PAUSE: Duration = Duration::from_secs(10);
 /// Longest pause.
@@ -29,12 +34,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub struct Quarantine {
     pub(super) units: Silence,
     pub(super) layout: Option<Layout>,
+    pub(super) diagnosis: Diagnosis,
+    /// When the next poll is due.
+    pub(super) next_poll: Option<Instant>,
+    /// From when on a silent unit may be waited for beyond the time of the next poll.
+    pub(super) long_probe_at: Option<Instant>,
+    /// The line has to fall silent before it is used again.
+    pub(super) is_to_be_drained: bool,
 }
 
 /// Which units do not answer.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     units: BTreeMap<u8, Strikes>,
+    owed: Vec<Owed>,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +56,71 @@ struct Strikes {
     asked_again_at: Option<Instant>,
 }
 
+/// An RTU request that has not been answered: its answer may still come, and looks like that to any request of the same
+/// unit, table and length.
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    span: Span,
+    at: Instant,
+}
+
+impl Owed {
+    fn looks_like(&self, span: Span) -> bool {
+        self.span.unit == span.unit
+            && self.span.table == span.table
+            && data_bytes(self.span) == data_bytes(span)
+    }
+}
+
+/// Bytes of data in the answer.
+fn data_bytes(span: Span) -> u16 {
+    if span.table.is_bits() { span.count.div_ceil(8) } else { span.count * 2 }
+}
+
 impl Silence {
+    /// A request over RTU has not been answered.
+    pub(super) fn owes(&mut self, span: Span, now: Instant) {
+        self.owed.retain(|owed| !owed.looks_like(span));
+        let of_unit = |owed: &Owed| owed.span.unit == span.unit;
+        if self.owed.iter().filter(|owed| of_unit(owed)).count() == OWED
+            && let Some(oldest) = self.owed.iter().position(of_unit)
+        {
+            self.owed.remove(oldest);
+        }
+        self.owed.push(Owed { span, at: now });
+    }
+
+    /// Before `span` is read: what to read instead, so that a late answer to an earlier request is not taken for the
+    /// answer. A unit answers in order, so once it has answered this it owes nothing any more.
+    ///
+    /// `None`: it owes nothing. `Some(None)`: it does, and there is no request that would tell; it is to be left alone.
+    pub(super) fn test(&mut self, span: Span, now: Instant) -> Option<Option<Span>> {
+        self.owed.retain(|owed| now < owed.at + LATEST_ANSWER);
+        if !self.owed.iter().any(|owed| owed.span.unit == span.unit) {
+            return None;
+        }
+        let step = if span.table.is_bits() { 8 } else { 1 };
+        let most = if span.table.is_bits() { 2_000 } else { 125 };
+        let shorter = (0..=STEPS).map(|steps| span.count.saturating_sub(steps * step));
+        let longer = (1..=STEPS).map(|steps| span.count.saturating_add(steps * step));
+        let candidates = shorter.chain(longer).map(|count| Span { count, ..span });
+        Some(candidates.into_iter().find(|it| {
+            (1..=most).contains(&it.count)
+                && it.end() <= 65_536
+                && !self.owed.iter().any(|owed| owed.looks_like(*it))
+        }))
+    }
+
+    /// The unit has answered the test.
+    pub(super) fn settled(&mut self, unit: u8) {
+        self.owed.retain(|owed| owed.span.unit != unit);
+    }
+
+    /// When it is asked again, if it is in quarantine.
+    pub(super) fn asked_again_at(&self, unit: u8) -> Option<Instant> {
+        self.units.get(&unit)?.asked_again_at
+    }
+
     /// Whether the unit is to be asked now.
     pub(super) fn is_due(&self, unit: u8, now: Instant) -> bool {
         let strikes = self.units.get(&unit);
@@ -65,12 +142,13 @@ impl Silence {
         self.units.keys().copied().filter(|unit| self.is_silent(*unit))
     }
 
-    /// The unit has not answered in time, or not to what it was asked.
-    pub(super) fn failed(&mut self, unit: u8, now: Instant) {
+    /// The unit has not answered in time, or not to what it was asked; it is asked `retries` times more at once, then
+    /// rarely.
+    pub(super) fn failed(&mut self, unit: u8, now: Instant, retries: u32) {
         let strikes = self.units.entry(unit).or_default();
-        strikes.count += 1;
-        if strikes.count >= STRIKES {
-            let pause = PAUSE.saturating_mul(strikes.count - STRIKES + 1).min(LONGEST_PAUSE);
+        strikes.count = strikes.count.saturating_add(1);
+        if strikes.count > retries {
+            let pause = PAUSE.saturating_mul(strikes.count - retries).min(LONGEST_PAUSE);
             strikes.asked_again_at = Some(now + pause);
         }
     }
@@ -89,18 +167,19 @@ impl Silence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modbus::Table;
 
     #[test]
     fn a_single_timeout_is_forgiven_and_the_second_in_a_row_is_not() {
         let start = Instant::now();
         let mut silence = Silence::default();
-        silence.failed(2, start);
+        silence.failed(2, start, 1);
         assert!(silence.is_suspect(2) && silence.is_due(2, start) && !silence.is_silent(2));
         assert!(silence.answered(2));
         assert!(!silence.is_suspect(2));
 
-        silence.failed(2, start);
-        silence.failed(2, start);
+        silence.failed(2, start, 1);
+        silence.failed(2, start, 1);
         assert!(silence.is_silent(2) && !silence.is_due(2, start));
         assert!(!silence.is_due(2, start + PAUSE - Duration::from_millis(1)));
         assert!(silence.is_due(2, start + PAUSE));
@@ -112,9 +191,9 @@ mod tests {
     fn pauses_grow_to_thirty_seconds_and_an_answer_ends_them() {
         let start = Instant::now();
         let mut silence = Silence::default();
-        silence.failed(2, start);
+        silence.failed(2, start, 1);
         for seconds in [10, 20, 30, 30, 30] {
-            silence.failed(2, start);
+            silence.failed(2, start, 1);
             let pause = Duration::from_secs(seconds);
             assert!(!silence.is_due(2, start + pause - Duration::from_millis(1)), "{seconds} s");
             assert!(silence.is_due(2, start + pause), "{seconds} s");
@@ -122,5 +201,35 @@ mod tests {
         assert!(silence.answered(2));
         assert!(!silence.answered(2), "the second answer is no news");
         assert!(silence.is_due(2, start));
+    }
+
+    fn holding(count: u16) -> Span {
+        Span { unit: 2, table: Table::Holding, address: 10, count }
+    }
+
+    #[test]
+    fn a_unit_that_owes_an_answer_is_first_asked_for_another_number_of_values() {
+        let start = Instant::now();
+        let mut silence = Silence::default();
+        assert_eq!(silence.test(holding(2), start), None);
+        silence.owes(holding(2), start);
+        assert_eq!(silence.test(holding(2), start), Some(Some(holding(1))));
+        silence.owes(holding(1), start);
+        assert_eq!(silence.test(holding(2), start), Some(Some(holding(3))));
+        assert_eq!(silence.test(Span { unit: 1, ..holding(2) }, start), None, "another unit");
+        silence.settled(2);
+        assert_eq!(silence.test(holding(2), start), None);
+        silence.owes(holding(1), start);
+        assert_eq!(silence.test(holding(1), start), Some(Some(holding(2))));
+        assert_eq!(silence.test(holding(1), start + LATEST_ANSWER), None, "lost for good");
+    }
+
+    #[test]
+    fn bits_are_told_apart_by_their_bytes() {
+        let start = Instant::now();
+        let coils = |count| Span { unit: 2, table: Table::Coil, address: 0, count };
+        let mut silence = Silence::default();
+        silence.owes(coils(3), start);
+        assert_eq!(silence.test(coils(5), start), Some(Some(coils(13))));
     }
 }

@@ -3,22 +3,35 @@
 //! Every complete poll delivers one batch with exactly one reading a tag, all with the time right after the last byte
 //! had arrived. Units that failed to answer last time are asked last, so that a unit that is silent again costs the
 //! others nothing of this poll; their readings are delivered even though the session ends with it.
+//!
+//! Silent units are asked one a poll, in the time that is left until the next poll is due. Only now and then one is
+//! waited for longer, so that the healthy ones begin late in less than one poll of a hundred. When polls are due
+//! outlives the session.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use bellwether_domain::{ConnectorState, Quality, Reading, Reason, Timestamp};
-use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::debug;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
 
 use super::{
-    Block, Quarantine, Source, Span,
+    Block, Quarantine, Source, Span, Transport, diagnosis,
     layout::Layout,
-    link::{Answer, Fault, Link, millis},
+    link::{Answer, Fault, Link, drain, millis},
+    search::Search,
+    timing::following,
 };
 use crate::{
     Batch, Now, SessionError, Sink, StatusCell,
     status::{self, RoundTrips},
 };
+
+/// Of so many polls one may begin late because a silent unit is waited for.
+const LONG_PROBE_EVERY: u32 = 150;
+/// So long before the next poll is due, at least, a silent unit is given up.
+const PROBE_MARGIN: Duration = Duration::from_millis(10);
+/// A shorter wait than this is none: with less time left silent units are asked in another poll.
+const SHORTEST_PROBE: Duration = Duration::from_millis(20);
 
 /// Polls the device until the session ends, which it does at the first timeout, mismatch or broken connection. A new
 /// session with the same quarantine goes on with what has been learnt about silent units and refused addresses.
@@ -60,19 +73,40 @@ async fn session(
             status::enter(status, ConnectorState::Connecting, at);
         }
     });
-    let link = Link::connect(source).await?;
+    if std::mem::take(&mut quarantine.is_to_be_drained) {
+        drain(&source.transport, source.timeout).await;
+    }
+    if let Transport::Serial(line) = &source.transport
+        && let Some(warning) = line.warning()
+        && quarantine.next_poll.is_none()
+    {
+        warn!(source = %source.name, "{warning}");
+    }
+    let link = Link::connect(&source.transport, source.connect_timeout, source.pace).await?;
     let round_trips = RoundTrips::default();
     let (counted, spare) = (None, Poll::default());
-    let mut session =
-        Session { source, quarantine, link, sink, status, now, round_trips, counted, spare };
-    let mut ticks = interval(source.poll_interval);
-    // A slow device is polled less often; polls are skipped, never owed.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let next_poll = Instant::now();
+    let mut session = Session {
+        source,
+        quarantine,
+        link,
+        sink,
+        status,
+        now,
+        round_trips,
+        counted,
+        spare,
+        next_poll,
+    };
     loop {
-        ticks.tick().await;
-        session.poll().await?;
+        let due = session.quarantine.next_poll.unwrap_or_else(Instant::now);
+        sleep_until(due).await;
+        session.poll(due).await?;
     }
 }
+
+/// Requests a poll may spend on finding out what a device refuses: neighbours on the line are not held up for longer.
+const SEARCH_REQUESTS: u32 = 16;
 
 struct Session<'a> {
     source: &'a Source,
@@ -86,6 +120,8 @@ struct Session<'a> {
     counted: Option<f64>,
     /// The last poll, kept for its memory.
     spare: Poll,
+    /// When the poll after the present one is due.
+    next_poll: Instant,
 }
 
 /// What one poll has found so far.
@@ -96,10 +132,22 @@ struct Poll {
     requests: u64,
     refusals: u64,
     bytes: u64,
-    /// Blocks the device refused, with those of their tags that it refused one by one.
-    splits: Vec<(Block, Vec<usize>)>,
+    /// What was found out about blocks the device refused.
+    searches: Vec<Search>,
+    /// Requests spent on that.
+    search_requests: u32,
+    /// Blocks it refused because it does not know the function.
+    given_up: Vec<Block>,
     /// Units that a gateway could not reach in this poll.
     unreachable: Vec<u8>,
+}
+
+/// When a unit is asked in a poll.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Answering,
+    Suspect,
+    Silent,
 }
 
 #[derive(Clone, Copy)]
@@ -112,7 +160,9 @@ impl Poll {
     fn begin(&mut self, tags: usize) {
         self.found.clear();
         self.found.resize(tags, None);
-        self.splits.clear();
+        self.searches.clear();
+        self.given_up.clear();
+        self.search_requests = 0;
         self.unreachable.clear();
         (self.requests, self.refusals, self.bytes) = (0, 0, 0);
     }
@@ -129,7 +179,11 @@ impl Poll {
 }
 
 impl Session<'_> {
-    async fn poll(&mut self) -> Result<(), SessionError> {
+    async fn poll(&mut self, due: Instant) -> Result<(), SessionError> {
+        let began = Instant::now();
+        // A slow device is polled less often; polls are skipped, never owed.
+        self.next_poll = following(due, began, self.source.poll_interval);
+        self.quarantine.next_poll = Some(self.next_poll);
         let mut poll = std::mem::take(&mut self.spare);
         poll.begin(self.source.tags.len());
         let mut layout = self.quarantine.layout.take().unwrap_or_else(|| Layout::new(self.source));
@@ -139,8 +193,13 @@ impl Session<'_> {
         }
         // The last byte is in.
         let at = (self.now)();
+        self.late(&poll, began.saturating_duration_since(due));
         self.learn(&mut layout, &mut poll);
         self.quarantine.layout = Some(layout);
+        if result.is_err() && poll.found.iter().any(Option::is_none) {
+            // Some have not had their turn: they get it as soon as there is a link again.
+            self.quarantine.next_poll = Some(due);
+        }
         let result = result.map_err(|(span, fault)| self.fault(span, fault, &mut poll));
         self.tell(&poll, result.as_ref().err(), at);
         // After a fault of the whole connection nothing of this poll is worth more than "not connected".
@@ -154,9 +213,13 @@ impl Session<'_> {
     /// Remembers what the device has refused.
     fn learn(&self, layout: &mut Layout, poll: &mut Poll) {
         let now = Instant::now();
-        for (block, refused) in poll.splits.drain(..) {
-            debug!(source = %self.source.name, ?block, ?refused, "the device refuses a request: it is split");
-            layout.split(&block, &refused, self.source, now);
+        for search in poll.searches.drain(..) {
+            debug!(source = %self.source.name, ?search, "the device refuses a request: it is cut");
+            layout.settle(search, self.source, now);
+        }
+        for block in poll.given_up.drain(..) {
+            debug!(source = %self.source.name, ?block, "the device does not know the function");
+            layout.give_up(&block, now);
         }
         for tag in layout.refused() {
             if poll.found.get(tag).is_some_and(Option::is_none) {
@@ -165,30 +228,92 @@ impl Session<'_> {
         }
     }
 
-    /// Asks for everything that is to be asked for now, suspect units last.
+    /// Asks for everything that is to be asked for now: first those who answer, then those who did not last time, then
+    /// one of the silent.
     async fn read_all(&mut self, layout: &Layout, poll: &mut Poll) -> Result<(), (Span, Fault)> {
-        let started_at = Instant::now();
-        for is_last_turn in [false, true] {
+        for turn in [Turn::Answering, Turn::Suspect, Turn::Silent] {
+            let mut probed = None;
             for block in &layout.blocks {
                 let unit = block.span.unit;
                 let first = block.members.first().and_then(|tag| poll.found.get(*tag));
-                let is_asked = first.is_some_and(Option::is_some);
-                if is_asked || (!is_last_turn && self.quarantine.units.is_suspect(unit)) {
+                if self.turn(unit) > turn || first.is_some_and(Option::is_some) {
                     continue;
                 }
-                let is_due = self.quarantine.units.is_due(unit, started_at);
-                if !is_due || poll.unreachable.contains(&unit) {
+                if poll.unreachable.contains(&unit) {
                     poll.set_all(&block.members, Reason::Timeout);
-                } else {
-                    self.read_block(block, poll).await.map_err(|fault| (block.span, fault))?;
+                    continue;
                 }
+                let limit = if turn == Turn::Silent && self.turn(unit) == Turn::Silent {
+                    let is_its_turn = *probed.get_or_insert(unit) == unit;
+                    is_its_turn.then(|| self.probe_limit(unit)).flatten()
+                } else {
+                    Some(self.limit(unit))
+                };
+                match limit {
+                    None => poll.set_all(&block.members, Reason::Timeout),
+                    Some(limit) => self
+                        .read_block(block, limit, poll)
+                        .await
+                        .map_err(|fault| (block.span, fault))?,
+                }
+            }
+            if turn == Turn::Answering {
+                self.forget_quarantined(layout, poll);
             }
         }
         Ok(())
     }
 
-    async fn read_block(&mut self, block: &Block, poll: &mut Poll) -> Result<(), Fault> {
-        let answer = self.ask(block.span, poll).await?;
+    /// Units whose pause is not over have no value in this poll.
+    fn forget_quarantined(&self, layout: &Layout, poll: &mut Poll) {
+        let now = Instant::now();
+        let resting =
+            layout.blocks.iter().filter(|it| !self.quarantine.units.is_due(it.span.unit, now));
+        for block in resting {
+            poll.set_all(&block.members, Reason::Timeout);
+        }
+    }
+
+    fn turn(&self, unit: u8) -> Turn {
+        let units = &self.quarantine.units;
+        if units.is_silent(unit) {
+            Turn::Silent
+        } else if units.is_suspect(unit) {
+            Turn::Suspect
+        } else {
+            Turn::Answering
+        }
+    }
+
+    /// How long a unit is waited for: as its answers lately suggest, and longest after it has not answered.
+    fn limit(&self, unit: u8) -> Duration {
+        let (shortest, longest) = (self.source.pace.min_timeout, self.source.timeout);
+        self.quarantine.diagnosis.timeout(unit, shortest, longest)
+    }
+
+    /// How long a silent unit is waited for, if there is time to ask it.
+    fn probe_limit(&mut self, unit: u8) -> Option<Duration> {
+        let now = Instant::now();
+        let limit = self.limit(unit);
+        let left = self.next_poll.saturating_duration_since(now).saturating_sub(PROBE_MARGIN);
+        if left >= limit {
+            return Some(limit);
+        }
+        if self.quarantine.long_probe_at.is_none_or(|at| now >= at) {
+            let pause = self.source.poll_interval.saturating_mul(LONG_PROBE_EVERY);
+            self.quarantine.long_probe_at = Some(now + pause);
+            return Some(limit);
+        }
+        (left >= SHORTEST_PROBE).then_some(left)
+    }
+
+    async fn read_block(
+        &mut self,
+        block: &Block,
+        limit: Duration,
+        poll: &mut Poll,
+    ) -> Result<(), Fault> {
+        let answer = self.ask(block.span, limit, poll).await?;
         let Answer::Exception(code) = answer else {
             self.decode(block.span, &block.members, &answer, poll);
             return Ok(());
@@ -196,72 +321,110 @@ impl Session<'_> {
         poll.refusals += 1;
         let tags = &block.members;
         match exception(code) {
-            Exception::Address if tags.len() > 1 => self.read_one_by_one(block, poll).await?,
-            Exception::Address | Exception::Function => {
+            Exception::Address => self.search(block, poll).await?,
+            Exception::Function => {
                 poll.set_all(tags, Reason::Configuration);
-                poll.splits.push((block.clone(), tags.clone()));
+                poll.given_up.push(block.clone());
             }
             Exception::Device => poll.set_all(tags, Reason::DeviceFailure),
             Exception::Busy => poll.set_all(tags, Reason::DeviceBusy),
             Exception::Unreachable => {
                 poll.set_all(tags, Reason::Timeout);
                 poll.unreachable.push(block.span.unit);
-                self.quarantine.units.failed(block.span.unit, Instant::now());
+                let retries = self.source.pace.retries;
+                self.quarantine.units.failed(block.span.unit, Instant::now(), retries);
             }
         }
         Ok(())
     }
 
     /// The device refuses the block: which of its values is it?
-    async fn read_one_by_one(&mut self, block: &Block, poll: &mut Poll) -> Result<(), Fault> {
-        let mut refused = Vec::new();
-        for tag in block.members.iter().copied() {
-            let Some(span) = self.source.tags.get(tag).map(|tag| tag.span) else { continue };
-            match self.ask(span, poll).await? {
-                Answer::Exception(code) => {
-                    poll.refusals += 1;
-                    let reason = match exception(code) {
-                        Exception::Address | Exception::Function => {
-                            refused.push(tag);
-                            Reason::Configuration
-                        }
-                        Exception::Busy => Reason::DeviceBusy,
-                        Exception::Device => Reason::DeviceFailure,
-                        Exception::Unreachable => Reason::Timeout,
-                    };
-                    poll.set(tag, Found::Bad(reason));
+    async fn search(&mut self, block: &Block, poll: &mut Poll) -> Result<(), Fault> {
+        poll.set_all(&block.members, Reason::Configuration);
+        let mut search = Search::new(block, self.source);
+        while poll.search_requests < SEARCH_REQUESTS
+            && let Some(part) = search.next()
+        {
+            poll.search_requests += 1;
+            let answer = self.ask(part.span, self.limit(part.span.unit), poll).await?;
+            let Answer::Exception(code) = answer else {
+                self.decode(part.span, &part.members, &answer, poll);
+                search.accept(part);
+                continue;
+            };
+            poll.refusals += 1;
+            match exception(code) {
+                Exception::Address | Exception::Function => search.refuse(part, self.source),
+                Exception::Busy => {
+                    poll.set_all(&part.members, Reason::DeviceBusy);
+                    search.accept(part);
                 }
-                answer => self.decode(span, &[tag], &answer, poll),
+                Exception::Device => {
+                    poll.set_all(&part.members, Reason::DeviceFailure);
+                    search.accept(part);
+                }
+                Exception::Unreachable => {
+                    poll.set_all(&part.members, Reason::Timeout);
+                    search.accept(part);
+                }
             }
         }
-        poll.splits.push((block.clone(), refused));
+        poll.searches.push(search);
         Ok(())
     }
 
-    /// Tries one refused address again, if its time has come.
+    /// Tries refused values again, if their time has come.
     async fn retry(&mut self, layout: &mut Layout, poll: &mut Poll) -> Result<(), (Span, Fault)> {
         let now = Instant::now();
-        let Some(tag) = layout.take_due(now) else { return Ok(()) };
-        let Some(span) = self.source.tags.get(tag).map(|tag| tag.span) else { return Ok(()) };
+        let Some(block) = layout.take_due(now) else { return Ok(()) };
+        let span = block.span;
         if !self.quarantine.units.is_due(span.unit, now) || poll.unreachable.contains(&span.unit) {
             return Ok(());
         }
-        match self.ask(span, poll).await.map_err(|fault| (span, fault))? {
+        let limit = self.limit(span.unit);
+        match self.ask(span, limit, poll).await.map_err(|fault| (span, fault))? {
             Answer::Exception(_) => poll.refusals += 1,
             answer => {
-                self.decode(span, &[tag], &answer, poll);
-                layout.reinstate(tag, span);
+                self.decode(span, &block.members, &answer, poll);
+                layout.reinstate(&block, self.source);
             }
         }
         Ok(())
     }
 
-    async fn ask(&mut self, span: Span, poll: &mut Poll) -> Result<Answer, Fault> {
+    /// Reads a span. A unit that owes an answer over RTU is first asked something that its late answer does not fit; as
+    /// long as it refuses that, it counts as busy.
+    async fn ask(&mut self, span: Span, limit: Duration, poll: &mut Poll) -> Result<Answer, Fault> {
+        match self.quarantine.units.test(span, Instant::now()) {
+            None => {}
+            Some(None) => return Ok(Answer::Exception(BUSY)),
+            Some(Some(test)) => {
+                if let Answer::Exception(_) = self.exchange(test, limit, poll).await? {
+                    self.quarantine.units.owes(test, Instant::now());
+                    return Ok(Answer::Exception(BUSY));
+                }
+                self.quarantine.units.settled(span.unit);
+            }
+        }
+        self.exchange(span, limit, poll).await
+    }
+
+    async fn exchange(
+        &mut self,
+        span: Span,
+        limit: Duration,
+        poll: &mut Poll,
+    ) -> Result<Answer, Fault> {
         poll.requests += 1;
-        let (answer, round_trip) = self.link.read(span).await;
-        let answer = answer?;
-        self.round_trips.push(round_trip);
-        poll.bytes += answer.bytes();
+        let exchanged = self.link.read(span, limit).await;
+        let recorder = self.link.recorder();
+        self.quarantine.diagnosis.note(span, &exchanged, recorder, (self.now)());
+        poll.bytes += exchanged.bytes;
+        if exchanged.answer.is_err() && self.source.transport.is_rtu() {
+            self.quarantine.units.owes(span, Instant::now());
+        }
+        let answer = exchanged.answer?;
+        self.round_trips.push(exchanged.round_trip);
         let is_reached =
             !matches!(answer, Answer::Exception(code) if exception(code) == Exception::Unreachable);
         if is_reached {
@@ -270,15 +433,26 @@ impl Session<'_> {
         Ok(answer)
     }
 
+    /// Notes how late the poll began, for each unit that was asked in it.
+    fn late(&mut self, poll: &Poll, lateness: Duration) {
+        let mut last = None;
+        for (tag, found) in self.source.tags.iter().zip(&poll.found) {
+            let unit = tag.span.unit;
+            let is_asked = !matches!(found, None | Some(Found::Bad(Reason::Timeout)));
+            if is_asked && last != Some(unit) {
+                last = Some(unit);
+                self.quarantine.diagnosis.late(unit, lateness);
+            }
+        }
+    }
+
     /// Cuts the values out of the answer to `asked`.
     fn decode(&self, asked: Span, tags: &[usize], answer: &Answer, poll: &mut Poll) {
         for tag in tags.iter().copied() {
             let Some(wanted) = self.source.tags.get(tag) else { continue };
             let offset = usize::from(wanted.span.address.saturating_sub(asked.address));
             let raw = match answer {
-                Answer::Registers(words) => {
-                    words.get(offset..).and_then(|words| wanted.encoding.registers(words))
-                }
+                Answer::Registers(words) => words.get(offset..).and_then(|words| wanted.raw(words)),
                 Answer::Bits(bits) => bits.get(offset).map(|bit| f64::from(u8::from(*bit))),
                 Answer::Exception(_) => None,
             };
@@ -290,11 +464,12 @@ impl Session<'_> {
     fn fault(&mut self, asked: Span, fault: Fault, poll: &mut Poll) -> SessionError {
         let endpoint = self.source.endpoint.clone();
         let unit = asked.unit;
+        self.quarantine.is_to_be_drained = true;
         if let Fault::Broken(source) = fault {
             return SessionError::Broken { endpoint, source };
         }
         let units = &mut self.quarantine.units;
-        units.failed(unit, Instant::now());
+        units.failed(unit, Instant::now(), self.source.pace.retries);
         let others_answer = self
             .source
             .tags
@@ -309,7 +484,10 @@ impl Session<'_> {
         } else {
             units.lift();
         }
-        let timeout_ms = millis(self.source.timeout);
+        let timeout_ms = match fault {
+            Fault::Timeout(limit) => millis(limit),
+            _ => millis(self.source.timeout),
+        };
         match (fault, others_answer) {
             (Fault::OutOfStep(detail), true) => {
                 SessionError::UnitOutOfStep { endpoint, unit, detail }
@@ -343,9 +521,11 @@ impl Session<'_> {
     }
 
     /// Brings the status up to date, once a poll.
-    fn tell(&self, poll: &Poll, error: Option<&SessionError>, at: Timestamp) {
+    fn tell(&mut self, poll: &Poll, error: Option<&SessionError>, at: Timestamp) {
         let percentiles = self.round_trips.percentiles();
-        let silent = &self.quarantine.units;
+        let Quarantine { units: silent, diagnosis, .. } = &mut *self.quarantine;
+        let shown_at = Instant::now();
+        let is_shown = error.is_some() || diagnosis.is_due(shown_at);
         let is_late =
             matches!(error, Some(SessionError::Timeout { .. } | SessionError::UnitSilent { .. }));
         self.status.update(|status| {
@@ -355,8 +535,11 @@ impl Session<'_> {
             status.bytes_received += poll.bytes;
             status.round_trip_p50 = percentiles.map(|(p50, _)| p50);
             status.round_trip_p99 = percentiles.map(|(_, p99)| p99);
+            if is_shown {
+                diagnosis.show(status, silent, shown_at);
+            }
             if !silent.silent().eq(status.silent.iter().filter_map(|name| unit_of(name))) {
-                status.silent = silent.silent().map(|unit| format!("unit {unit}")).collect();
+                status.silent = silent.silent().map(diagnosis::name).collect();
             }
             if error.is_none() {
                 let is_whole = status.silent.is_empty();
@@ -371,6 +554,9 @@ impl Session<'_> {
 fn unit_of(name: &str) -> Option<u8> {
     name.strip_prefix("unit ")?.parse().ok()
 }
+
+/// Exception code of a device that is busy.
+const BUSY: u8 = 0x06;
 
 /// What an exception code says (1.1b3, chapter 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,14 @@
 //! `[[opcua]]` of `bellwether.toml`, and the way to a validated [`Source`].
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use bellwether_domain::{Role, TagId};
+use bellwether_domain::{Meaning, Role, TagId};
 use serde::Deserialize;
 
-use super::{EndpointUrl, NodeAddress, Source, SourceTag};
+use super::{
+    Deadband, EndpointUrl, NodeAddress, PathAddress, Place, Security, SecurityPolicy, Source,
+    SourceTag,
+};
 use crate::{TagMeta, WaveformMeta};
 
 /// Longest time a live server is quiet: it is asked to say so at least this often.
@@ -33,21 +36,26 @@ pub struct OpcuaConfig {
     /// How long a service call may take.
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u64,
+    /// Values the server keeps for each item between two notifications.
+    #[serde(default = "default_queue_size")]
+    pub queue_size: u32,
     /// After how long without a sign of life a tag is stale; by default three keep-alives.
     pub stale_after_ms: Option<u64>,
     /// Must be written out: `"none"` sends everything in the clear.
     pub security: Security,
+    /// With which algorithms; `"basic256sha256"` if absent.
+    pub security_policy: Option<SecurityPolicy>,
+    /// User of the server; anonymous if absent.
+    pub username: Option<String>,
+    /// File that holds the user's password (mode 0600), or the bare name of a systemd credential.
+    pub password_file: Option<PathBuf>,
+    /// X.509 certificate of a user (`.der` or `.pem`), instead of name and password.
+    pub user_certificate_file: Option<PathBuf>,
+    /// Private key of that certificate (PEM, mode 0600), or the bare name of a systemd credential.
+    pub user_key_file: Option<PathBuf>,
     /// What is read.
     #[serde(default)]
     pub tag: Vec<OpcuaTagConfig>,
-}
-
-/// `security` of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Security {
-    /// Neither signed nor encrypted: anybody on the network can read and change the values.
-    None,
 }
 
 /// One `[[opcua.tag]]`.
@@ -70,8 +78,16 @@ pub struct OpcuaTagConfig {
     pub failure_above: Option<f64>,
     /// The asset has failed when the tag is below this.
     pub failure_below: Option<f64>,
-    /// `nsu=<namespace URI>;s=<identifier>`.
-    pub node: String,
+    /// `nsu=<namespace URI>;s=<identifier>`. This or `path`.
+    #[serde(default)]
+    pub node: Option<String>,
+    /// Browse path, `/Objects/{<namespace URI>}Spindle/{<namespace URI>}Speed`, for servers that give nodes new ids.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Changes up to this, in the tag's unit, are not told.
+    pub deadband: Option<f64>,
+    /// Changes up to this many percent of the server's `EURange` are not told.
+    pub deadband_percent: Option<f64>,
     /// Set if the value is an array of samples.
     pub waveform: Option<WaveformConfig>,
 }
@@ -93,6 +109,11 @@ const fn default_burst_period_ms() -> u64 {
 
 const fn default_publishing_interval_ms() -> u64 {
     1_000
+}
+
+/// Enough for samples ten times as fast as the notifications.
+const fn default_queue_size() -> u32 {
+    10
 }
 
 const fn default_timeout_ms() -> u64 {
@@ -120,6 +141,7 @@ impl OpcuaConfig {
             unit: tag.unit.clone(),
             range: tag.range,
             role: tag.role,
+            meaning: Meaning::Measurement,
             failure_above: tag.failure_above,
             failure_below: tag.failure_below,
             waveform: tag.waveform.map(|WaveformConfig { sample_rate_hz, period_ms }| {
@@ -163,6 +185,7 @@ impl OpcuaConfig {
                 self.endpoint
             )
         }));
+        self.security_problems().for_each(|problem| report(Some(problem.to_owned())));
         let mut outside = |key: &str, value: u64, low: u64, high: u64| {
             let is_inside = (low..=high).contains(&value);
             report(
@@ -172,6 +195,7 @@ impl OpcuaConfig {
         };
         outside("publishing_interval_ms", self.publishing_interval_ms, 10, 3_600_000);
         outside("timeout_ms", self.timeout_ms, 100, 60_000);
+        outside("queue_size", self.queue_size.into(), 1, 1_000);
         if let Some(sampling) = self.sampling_interval_ms {
             outside("sampling_interval_ms", sampling, 0, self.publishing_interval_ms);
         }
@@ -184,19 +208,20 @@ impl OpcuaConfig {
 
     /// Things that work, but that a person should know.
     pub fn warnings(&self) -> Vec<String> {
-        let is_numbered = |tag: &&OpcuaTagConfig| {
-            NodeAddress::parse(&tag.node).is_some_and(|node| node.is_numbered())
-        };
+        let is_numbered =
+            |tag: &&OpcuaTagConfig| tag.place().is_some_and(|place| place.is_numbered());
         let numbered = self.tag.iter().filter(is_numbered);
-        let mut warnings = vec![format!(
-            "opcua `{}`: security none: values travel in the clear and can be changed on the way",
-            self.name
-        )];
+        let open = self.security_warnings();
+        let mut warnings: Vec<_> =
+            open.map(|warning| format!("opcua `{}`: {warning}", self.name)).collect();
         warnings.extend(numbered.map(|tag| {
             format!(
-                "opcua `{}`, tag `{}`: node `{}` names its namespace by number, which servers may change: write \
-                 nsu=<namespace URI> instead",
-                self.name, tag.name, tag.node
+                "opcua `{}`, tag `{}`: {} names its namespace by number, which servers may change: write \
+                 {} instead",
+                self.name,
+                tag.name,
+                tag.written(),
+                if tag.path.is_some() { "{<namespace URI>}" } else { "nsu=<namespace URI>" },
             )
         }));
         warnings
@@ -208,7 +233,9 @@ impl OpcuaConfig {
             Some(SourceTag {
                 id: *id,
                 name: tag.name.clone(),
-                node: NodeAddress::parse(&tag.node)?,
+                place: tag.place()?,
+                deadband: tag.deadband(),
+                range: tag.range,
                 sample_rate_hz: tag.waveform.map(|waveform| waveform.sample_rate_hz),
             })
         });
@@ -216,29 +243,86 @@ impl OpcuaConfig {
         Source {
             name: self.name.clone(),
             endpoint: self.endpoint.clone(),
+            protection: self.protection(),
             publishing_interval: Duration::from_millis(self.publishing_interval_ms),
             sampling_interval: Duration::from_millis(sampling),
             timeout: Duration::from_millis(self.timeout_ms),
             keep_alive: Duration::from_millis(self.keep_alive_ms()),
             clock_skew_limit: CLOCK_SKEW_LIMIT,
+            queue_size: self.queue_size,
             tags: tags.collect(),
         }
     }
 }
 
 impl OpcuaTagConfig {
+    /// Where its value is, if that is written in exactly one way and the right one.
+    fn place(&self) -> Option<Place> {
+        match (&self.node, &self.path) {
+            (Some(node), None) => NodeAddress::parse(node).map(Place::Node),
+            (None, Some(path)) => PathAddress::parse(path).map(Place::Path),
+            _ => None,
+        }
+    }
+
+    /// The same as it stands in the file.
+    fn written(&self) -> String {
+        match (&self.node, &self.path) {
+            (Some(node), _) => format!("node `{node}`"),
+            (None, Some(path)) => format!("path `{path}`"),
+            (None, None) => "nothing".to_owned(),
+        }
+    }
+
+    fn deadband(&self) -> Deadband {
+        match (self.deadband, self.deadband_percent) {
+            (Some(width), _) => Deadband::Absolute(width),
+            (None, Some(percent)) => {
+                Deadband::Percent { percent, span: self.range.map(|[low, high]| high - low) }
+            }
+            (None, None) => Deadband::None,
+        }
+    }
+
+    fn place_problem(&self) -> Option<String> {
+        if self.place().is_some() {
+            return None;
+        }
+        Some(match (&self.node, &self.path) {
+            (Some(_), Some(_)) => "`node` and `path` are both there: leave one out".to_owned(),
+            (None, None) => "neither `node` nor `path` is there: say where its value is".to_owned(),
+            (Some(node), None) => format!(
+                "node = `{node}`: write it as nsu=<namespace URI>;s=<identifier> (or i=, g=, b=)"
+            ),
+            (None, Some(path)) => format!(
+                "path = `{path}`: write it as /Objects/{{<namespace URI>}}Name/{{<namespace URI>}}Name"
+            ),
+        })
+    }
+
+    fn deadband_problem(&self) -> Option<String> {
+        let is_width = |width: f64| width.is_finite() && width > 0.0;
+        match (self.deadband, self.deadband_percent) {
+            (Some(_), Some(_)) => {
+                Some("`deadband` and `deadband_percent` are both there: leave one out".to_owned())
+            }
+            (Some(width), None) if !is_width(width) => {
+                Some(format!("`deadband` = {width}: give a number above 0, in the tag's unit"))
+            }
+            (None, Some(percent)) if !is_width(percent) || percent > 100.0 => {
+                Some(format!("`deadband_percent` = {percent}: give a number above 0, up to 100"))
+            }
+            _ => None,
+        }
+    }
+
     fn problems(&self) -> impl Iterator<Item = String> {
-        let node = NodeAddress::parse(&self.node).is_none().then(|| {
-            format!(
-                "node = `{}`: write it as nsu=<namespace URI>;s=<identifier> (or i=, g=, b=)",
-                self.node
-            )
-        });
+        let (node, deadband) = (self.place_problem(), self.deadband_problem());
         let rate = self.waveform.map(|waveform| waveform.sample_rate_hz);
         let rate = rate.filter(|rate| !rate.is_finite() || *rate <= 0.0).map(|rate| {
             format!("`sample_rate_hz` = {rate}: give the samples per second, a number above 0")
         });
-        [node, rate].into_iter().flatten()
+        [node, deadband, rate].into_iter().flatten()
     }
 }
 
@@ -287,6 +371,46 @@ mod tests {
             ]
         );
         assert!(config.warnings()[1].contains("`p.wave`"));
+    }
+
+    #[track_caller]
+    fn check(keys: &str, expected: Option<&str>) {
+        let head = "endpoint = \"opc.tcp://plc\"";
+        let tag = TAG.replace("node = \"nsu=urn:plant;s=Flow\"", keys);
+        let problems = config(head, &tag).problems();
+        let expected: Vec<_> = expected
+            .map(|problem| format!("opcua `s`, tag `p.flow`: {problem}"))
+            .into_iter()
+            .collect();
+        assert_eq!(problems, expected, "{keys}");
+    }
+
+    #[test]
+    fn a_tag_is_found_in_one_way_and_has_one_deadband() {
+        let node = "node = \"nsu=urn:plant;s=Flow\"";
+        let path = "path = \"/Objects/{urn:plant}Flow\"";
+        check(node, None);
+        check(path, None);
+        check(&format!("{node}\n{path}"), Some("`node` and `path` are both there: leave one out"));
+        check("", Some("neither `node` nor `path` is there: say where its value is"));
+        check(
+            "path = \"Flow\"",
+            Some("path = `Flow`: write it as /Objects/{<namespace URI>}Name/{<namespace URI>}Name"),
+        );
+        check(&format!("{node}\ndeadband = 0.5"), None);
+        check(&format!("{node}\ndeadband_percent = 100.0"), None);
+        check(
+            &format!("{node}\ndeadband = 0.5\ndeadband_percent = 1.0"),
+            Some("`deadband` and `deadband_percent` are both there: leave one out"),
+        );
+        check(
+            &format!("{node}\ndeadband = -1.0"),
+            Some("`deadband` = -1: give a number above 0, in the tag's unit"),
+        );
+        check(
+            &format!("{node}\ndeadband_percent = 101.0"),
+            Some("`deadband_percent` = 101: give a number above 0, up to 100"),
+        );
     }
 
     #[test]

@@ -38,8 +38,12 @@ use super::EndpointUrl;
 
 /// Largest message chunk a server may send; told to it in the hello message.
 pub(super) const MAX_CHUNK_BYTES: usize = 64 * 1024;
+/// Largest message in all its chunks: a browse answer or some bursts of waveforms fit, an attack does not.
+pub(super) const MAX_MESSAGE_BYTES: usize = 6 << 20;
 /// Every message chunk begins with its type (4 bytes) and its size (4 bytes, little-endian; Part 6, 7.1.2).
 const HEADER_BYTES: usize = 8;
+/// Last byte of the type of a chunk that is not the last of its message.
+const INTERMEDIATE: u8 = b'C';
 
 /// Opens the connection. Clones share the count of bytes and the memory of the last failure.
 #[derive(Clone, Debug)]
@@ -131,6 +135,8 @@ struct ChunkGuard {
     seen: usize,
     /// Bytes of the present chunk still to come, behind its header.
     left: usize,
+    /// Bytes of the chunks since the last one that ended a message. The library would keep them all in memory.
+    unfinished: usize,
 }
 
 impl ChunkGuard {
@@ -155,13 +161,21 @@ impl ChunkGuard {
         Ok(())
     }
 
-    fn body_length(&self) -> io::Result<usize> {
-        let [_, _, _, _, size @ ..] = self.header;
+    fn body_length(&mut self) -> io::Result<usize> {
+        let [_, _, _, kind, size @ ..] = self.header;
         let size = u32::from_le_bytes(size) as usize;
         if !(HEADER_BYTES..=MAX_CHUNK_BYTES).contains(&size) {
             let text =
                 format!("a message chunk of {size} bytes is not between 8 and {MAX_CHUNK_BYTES}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        self.unfinished += size;
+        if self.unfinished > MAX_MESSAGE_BYTES {
+            let text = format!("a message of more than {MAX_MESSAGE_BYTES} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        if kind != INTERMEDIATE {
+            self.unfinished = 0;
         }
         Ok(size - HEADER_BYTES)
     }
@@ -210,6 +224,23 @@ mod tests {
         }
         assert!(ChunkGuard::default().observe(&chunk(64 * 1024, 0)).is_ok());
         assert!(ChunkGuard::default().observe(&chunk(8, 0)).is_ok());
+    }
+
+    #[test]
+    fn a_message_without_end_is_refused_however_many_chunks_it_has() {
+        let mut guard = ChunkGuard::default();
+        let mut endless = chunk(64 * 1024, 64 * 1024 - HEADER_BYTES);
+        let last = endless.clone();
+        endless[3] = INTERMEDIATE;
+        for _ in 0..2 {
+            for _ in 0..MAX_MESSAGE_BYTES / endless.len() - 1 {
+                guard.observe(&endless).expect("it may still end");
+            }
+            guard.observe(&last).expect("it has ended in time");
+        }
+        let refused =
+            (0..=MAX_MESSAGE_BYTES / endless.len()).any(|_| guard.observe(&endless).is_err());
+        assert!(refused);
     }
 
     proptest! {

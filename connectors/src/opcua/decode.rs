@@ -150,7 +150,7 @@ mod tests {
     use opcua::types::{Array, VariantScalarTypeId};
 
     use super::*;
-    use crate::opcua::NodeAddress;
+    use crate::opcua::{Deadband, NodeAddress, Place};
 
     const LIMIT: Duration = Duration::from_secs(300);
 
@@ -166,7 +166,14 @@ mod tests {
 
     fn tag(sample_rate_hz: Option<f64>) -> SourceTag {
         let node = NodeAddress::parse("i=1").expect("a good address");
-        SourceTag { id: TagId(4), name: "p.flow".to_owned(), node, sample_rate_hz }
+        SourceTag {
+            id: TagId(4),
+            name: "p.flow".to_owned(),
+            place: Place::Node(node),
+            deadband: Deadband::None,
+            range: None,
+            sample_rate_hz,
+        }
     }
 
     fn value(value: impl Into<Variant>) -> DataValue {

@@ -3,13 +3,16 @@
 
 use std::fmt;
 
-use opcua::types::{EndpointDescription, MessageSecurityMode, UserTokenType};
+use opcua::types::{EndpointDescription, MessageSecurityMode, UserTokenPolicy, UserTokenType};
 
+use super::{Identity, Protection, Security, SecurityPolicy};
 use crate::SessionError;
 
 /// Default port of OPC UA over TCP.
 const DEFAULT_PORT: u16 = 4840;
-/// Security policy without security (Part 7).
+/// What the URIs of all security policies begin with (Part 7).
+const POLICIES: &str = "http://opcfoundation.org/UA/SecurityPolicy#";
+/// Security policy without security.
 const POLICY_NONE: &str = "http://opcfoundation.org/UA/SecurityPolicy#None";
 
 /// `opc.tcp://host:port/path`.
@@ -46,44 +49,104 @@ impl fmt::Display for EndpointUrl {
     }
 }
 
-/// The endpoint without security, under the host and port a person typed; one with the typed path goes first.
+/// The endpoint with the configured protection, under the host and port a person typed; one with the typed path goes
+/// first. Of its ways to identify a user only the one to use is left, so that the library has no choice.
 ///
 /// # Errors
-/// [`SessionError::NoEndpoint`] and [`SessionError::Refused`]: the server does not offer what is configured.
+/// [`SessionError::NoEndpoint`], [`SessionError::Refused`], [`SessionError::PasswordInClear`]: the server does not offer
+/// what is configured.
 pub(super) fn choose(
     typed: &EndpointUrl,
+    protection: &Protection,
     offered: Vec<EndpointDescription>,
 ) -> Result<EndpointDescription, SessionError> {
     let endpoint = typed.to_string();
     let names = policy_names(&offered);
-    let mut unsecured: Vec<_> = offered.into_iter().filter(is_unsecured).collect();
-    unsecured.sort_by_key(|endpoint| path_of(endpoint) != trimmed(&typed.path));
-    let Some(first) = unsecured.first().cloned() else {
-        return Err(SessionError::NoEndpoint { endpoint, offered: names });
-    };
-    let Some(mut chosen) = unsecured.into_iter().find(allows_anonymous) else {
-        let detail = format!("{} has no anonymous access", first.endpoint_url.as_ref());
-        return Err(SessionError::Refused { endpoint, detail });
-    };
-    let advertised = EndpointUrl::parse(chosen.endpoint_url.as_ref());
-    let path = advertised.map_or_else(|| typed.path.clone(), |advertised| advertised.path);
-    chosen.endpoint_url = EndpointUrl { path, ..typed.clone() }.to_string().into();
-    // Nothing is encrypted, so the certificate serves no purpose and need not even parse.
-    chosen.server_certificate = opcua::types::ByteString::null();
-    Ok(chosen)
+    let mut fitting: Vec<_> = offered.into_iter().filter(|offer| fits(offer, protection)).collect();
+    fitting.sort_by_key(|endpoint| path_of(endpoint) != trimmed(&typed.path));
+    if fitting.is_empty() {
+        let wanted = protection.in_words();
+        return Err(SessionError::NoEndpoint { endpoint, wanted, offered: names });
+    }
+    let mut failure = None;
+    for mut chosen in fitting {
+        let policy = match user_policy(&chosen, protection, &endpoint) {
+            Ok(policy) => policy,
+            Err(error) => {
+                failure.get_or_insert(error);
+                continue;
+            }
+        };
+        let advertised = EndpointUrl::parse(chosen.endpoint_url.as_ref());
+        let path = advertised.map_or_else(|| typed.path.clone(), |advertised| advertised.path);
+        chosen.endpoint_url = EndpointUrl { path, ..typed.clone() }.to_string().into();
+        let encrypts = chosen.security_mode != MessageSecurityMode::None
+            || policy.as_ref().is_some_and(|policy| policy.token_type == UserTokenType::UserName);
+        if !encrypts {
+            // Nothing is encrypted, so the certificate serves no purpose and need not even parse.
+            chosen.server_certificate = opcua::types::ByteString::null();
+        }
+        if let Some(policy) = policy {
+            chosen.user_identity_tokens = Some(vec![policy]);
+        }
+        return Ok(chosen);
+    }
+    Err(failure.unwrap_or(SessionError::Refused { endpoint, detail: "no user fits".to_owned() }))
 }
 
-fn is_unsecured(endpoint: &EndpointDescription) -> bool {
-    endpoint.security_mode == MessageSecurityMode::None
-        && endpoint.security_policy_uri.as_ref() == POLICY_NONE
+fn fits(endpoint: &EndpointDescription, protection: &Protection) -> bool {
+    let policy = match protection.security {
+        Security::None => "None",
+        _ => protection.policy.name(),
+    };
+    endpoint.security_mode == protection.security.mode()
+        && endpoint.security_policy_uri.as_ref() == format!("{POLICIES}{policy}")
         && endpoint.endpoint_url.as_ref().starts_with("opc.tcp://")
 }
 
-fn allows_anonymous(endpoint: &EndpointDescription) -> bool {
-    let tokens = endpoint.user_identity_tokens.as_ref();
-    tokens.is_none_or(|tokens| {
-        tokens.is_empty() || tokens.iter().any(|token| token.token_type == UserTokenType::Anonymous)
-    })
+/// How the user is to be identified; `None` for nobody at a server that lists no ways.
+fn user_policy(
+    offer: &EndpointDescription,
+    protection: &Protection,
+    endpoint: &str,
+) -> Result<Option<UserTokenPolicy>, SessionError> {
+    let tokens = offer.user_identity_tokens.as_deref().unwrap_or_default();
+    let (wanted, in_words) = match protection.identity {
+        Identity::Anonymous if tokens.is_empty() => return Ok(None),
+        Identity::Anonymous => (UserTokenType::Anonymous, "anonymous access"),
+        Identity::Password { .. } => {
+            (UserTokenType::UserName, "access with user name and password")
+        }
+        Identity::Certificate { .. } => {
+            (UserTokenType::Certificate, "access with a user certificate")
+        }
+    };
+    let mut ways: Vec<_> = tokens.iter().filter(|token| token.token_type == wanted).collect();
+    if ways.is_empty() {
+        let detail = format!("{} has no {in_words}", offer.endpoint_url.as_ref());
+        return Err(SessionError::Refused { endpoint: endpoint.to_owned(), detail });
+    }
+    if wanted == UserTokenType::Anonymous {
+        return Ok(ways.first().map(|way| (*way).clone()));
+    }
+    // A way without a policy of its own uses that of the channel (Part 4, 7.41).
+    let channel = offer.security_policy_uri.as_ref();
+    let policy_of = |way: &UserTokenPolicy| {
+        let own = way.security_policy_uri.as_ref();
+        if own.is_empty() { channel.to_owned() } else { own.to_owned() }
+    };
+    let is_encrypted = offer.security_mode == MessageSecurityMode::SignAndEncrypt;
+    ways.retain(|way| {
+        let policy = policy_of(way);
+        let is_open_in_encrypted =
+            is_encrypted && wanted == UserTokenType::UserName && policy == POLICY_NONE;
+        SecurityPolicy::is_known(&policy) || is_open_in_encrypted
+    });
+    let Some(way) = ways.first() else {
+        return Err(SessionError::PasswordInClear { endpoint: endpoint.to_owned() });
+    };
+    let policy = policy_of(way);
+    Ok(Some(UserTokenPolicy { security_policy_uri: policy.into(), ..(*way).clone() }))
 }
 
 fn path_of(endpoint: &EndpointDescription) -> String {
@@ -109,9 +172,33 @@ fn policy_names(offered: &[EndpointDescription]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use opcua::types::UserTokenPolicy;
-
     use super::*;
+
+    fn open() -> Protection {
+        Protection::default()
+    }
+
+    fn password(security: Security) -> Protection {
+        let identity = Identity::Password { username: "u".to_owned(), file: "p".into() };
+        Protection { security, identity, ..Protection::default() }
+    }
+
+    fn with_tokens(
+        mut offer: EndpointDescription,
+        tokens: &[(UserTokenType, &str)],
+    ) -> EndpointDescription {
+        let tokens = tokens.iter().map(|(token_type, policy)| UserTokenPolicy {
+            token_type: *token_type,
+            security_policy_uri: if policy.is_empty() {
+                "".into()
+            } else {
+                format!("{POLICIES}{policy}").into()
+            },
+            ..UserTokenPolicy::default()
+        });
+        offer.user_identity_tokens = Some(tokens.collect());
+        offer
+    }
 
     fn offer(url: &str, policy: &str, mode: MessageSecurityMode) -> EndpointDescription {
         EndpointDescription {
@@ -155,7 +242,8 @@ mod tests {
             offer("opc.tcp://inner-name:4840/x", "Basic256Sha256", MessageSecurityMode::Sign),
             offer("opc.tcp://inner-name:4840/x", "None", MessageSecurityMode::None),
         ];
-        let chosen = choose(&typed("opc.tcp://127.0.0.1:50000"), offered).expect("an endpoint");
+        let chosen =
+            choose(&typed("opc.tcp://127.0.0.1:50000"), &open(), offered).expect("an endpoint");
         assert_eq!(chosen.endpoint_url.as_ref(), "opc.tcp://127.0.0.1:50000/x");
         assert_eq!(chosen.security_mode, MessageSecurityMode::None);
     }
@@ -166,14 +254,15 @@ mod tests {
             offer("opc.tcp://s:1/other", "None", MessageSecurityMode::None),
             offer("opc.tcp://s:1/line-1/", "None", MessageSecurityMode::None),
         ];
-        let chosen = choose(&typed("opc.tcp://s:1/line-1"), offered).expect("an endpoint");
+        let chosen = choose(&typed("opc.tcp://s:1/line-1"), &open(), offered).expect("an endpoint");
         assert_eq!(chosen.endpoint_url.as_ref(), "opc.tcp://s:1/line-1/");
     }
 
     #[test]
     fn a_server_that_wants_security_or_a_user_is_a_permanent_error() {
         let secured = vec![offer("opc.tcp://s:1", "Basic256Sha256", MessageSecurityMode::Sign)];
-        let error = choose(&typed("opc.tcp://s:1"), secured).expect_err("no endpoint fits");
+        let error =
+            choose(&typed("opc.tcp://s:1"), &open(), secured).expect_err("no endpoint fits");
         assert!(error.is_permanent());
         assert!(error.to_string().contains("only Basic256Sha256"), "{error}");
 
@@ -181,7 +270,76 @@ mod tests {
         let token =
             UserTokenPolicy { token_type: UserTokenType::UserName, ..UserTokenPolicy::default() };
         with_user.user_identity_tokens = Some(vec![token]);
-        let error = choose(&typed("opc.tcp://s:1"), vec![with_user]).expect_err("no endpoint fits");
+        let error = choose(&typed("opc.tcp://s:1"), &open(), vec![with_user])
+            .expect_err("no endpoint fits");
         assert!(error.is_permanent() && matches!(error, SessionError::Refused { .. }));
+    }
+
+    #[test]
+    fn exactly_the_configured_protection_is_taken_never_a_weaker_one() {
+        let offered = || {
+            vec![
+                offer("opc.tcp://s:1", "None", MessageSecurityMode::None),
+                offer("opc.tcp://s:1", "Basic256Sha256", MessageSecurityMode::Sign),
+                offer("opc.tcp://s:1", "Basic256Sha256", MessageSecurityMode::SignAndEncrypt),
+            ]
+        };
+        let mut wanted = Protection { security: Security::SignAndEncrypt, ..open() };
+        let chosen = choose(&typed("opc.tcp://s:1"), &wanted, offered()).expect("it is offered");
+        assert_eq!(chosen.security_mode, MessageSecurityMode::SignAndEncrypt);
+        wanted.policy = SecurityPolicy::Aes256Sha256RsaPss;
+        let error =
+            choose(&typed("opc.tcp://s:1"), &wanted, offered()).expect_err("it is not offered");
+        assert!(
+            error.to_string().contains("sign_and_encrypt with Aes256_Sha256_RsaPss"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_password_never_travels_in_the_clear() {
+        use MessageSecurityMode::{None as Open, Sign, SignAndEncrypt};
+        /// Channel policy and mode, policies of the ways to send a password, and which one is taken.
+        type Row = (
+            &'static str,
+            MessageSecurityMode,
+            Security,
+            &'static [&'static str],
+            Option<&'static str>,
+        );
+        let rows: [Row; 8] = [
+            ("None", Open, Security::None, &[""], None),
+            ("None", Open, Security::None, &["None"], None),
+            ("None", Open, Security::None, &["Basic128Rsa15"], None),
+            ("None", Open, Security::None, &["None", "Basic256Sha256"], Some("Basic256Sha256")),
+            ("Basic256Sha256", Sign, Security::Sign, &["None"], None),
+            ("Basic256Sha256", Sign, Security::Sign, &[""], Some("Basic256Sha256")),
+            ("Basic256Sha256", SignAndEncrypt, Security::SignAndEncrypt, &["None"], Some("None")),
+            (
+                "Basic256Sha256",
+                SignAndEncrypt,
+                Security::SignAndEncrypt,
+                &["Aes256_Sha256_RsaPss"],
+                Some("Aes256_Sha256_RsaPss"),
+            ),
+        ];
+        for (policy, mode, security, ways, expected) in rows {
+            let tokens: Vec<_> = ways.iter().map(|way| (UserTokenType::UserName, *way)).collect();
+            let offered = with_tokens(offer("opc.tcp://s:1", policy, mode), &tokens);
+            let chosen = choose(&typed("opc.tcp://s:1"), &password(security), vec![offered]);
+            match (chosen, expected) {
+                (Err(error), None) => {
+                    assert!(matches!(error, SessionError::PasswordInClear { .. }), "{error}")
+                }
+                (Ok(chosen), Some(way)) => {
+                    let tokens = chosen.user_identity_tokens.expect("one is left");
+                    assert_eq!(tokens.len(), 1);
+                    assert_eq!(tokens[0].security_policy_uri.as_ref(), format!("{POLICIES}{way}"));
+                }
+                (chosen, expected) => {
+                    panic!("{policy} {ways:?}: {chosen:?} instead of {expected:?}")
+                }
+            }
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Addresses of nodes. Written with the URI of their namespace they survive a server that numbers its namespaces anew;
 //! the number is looked up on every connection.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use opcua::types::{Identifier, NodeId};
+
+use super::PathAddress;
 
 /// Where a value lies on a server: `nsu=http://vendor/plant;s=Pump.Flow`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,13 +59,65 @@ impl NodeAddress {
 
     /// The node's id on this server, if it has the namespace.
     pub(super) fn resolve(&self, namespaces: &[String]) -> Option<NodeId> {
-        let index = match &self.namespace {
-            Namespace::Index(index) => *index,
-            Namespace::Uri(uri) => {
-                u16::try_from(namespaces.iter().position(|known| known == uri)?).ok()?
-            }
-        };
-        Some(NodeId::new(index, self.identifier.clone()))
+        Some(NodeId::new(self.namespace.index(namespaces)?, self.identifier.clone()))
+    }
+
+    /// How this node of a server is written so that it is found again after the server has numbered its namespaces anew.
+    pub(super) fn of(node: &NodeId, namespaces: &[String]) -> Self {
+        let namespace = Namespace::of(node.namespace, namespaces);
+        Self { namespace, identifier: node.identifier.clone() }
+    }
+}
+
+impl Namespace {
+    /// Its number on this server, if the server has it.
+    pub(super) fn index(&self, namespaces: &[String]) -> Option<u16> {
+        match self {
+            Self::Index(index) => Some(*index),
+            Self::Uri(uri) => u16::try_from(namespaces.iter().position(|known| known == uri)?).ok(),
+        }
+    }
+
+    /// The namespace with this number, by its URI where it has one; 0 is OPC UA's own and always 0.
+    pub(super) fn of(index: u16, namespaces: &[String]) -> Self {
+        match namespaces.get(usize::from(index)) {
+            Some(uri) if index > 0 && !uri.is_empty() => Self::Uri(uri.clone()),
+            _ => Self::Index(index),
+        }
+    }
+}
+
+impl fmt::Display for NodeAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Namespace::Uri(uri) => write!(f, "nsu={uri};")?,
+            Namespace::Index(0) => {}
+            Namespace::Index(index) => write!(f, "ns={index};")?,
+        }
+        match &self.identifier {
+            // The library writes the debug form of a GUID, with its name around it.
+            Identifier::Guid(guid) => write!(f, "g={guid}"),
+            other => write!(f, "{other}"),
+        }
+    }
+}
+
+/// Where a tag's value is found on a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// By the id of its node.
+    Node(NodeAddress),
+    /// By its browse path, looked up on every connection.
+    Path(PathAddress),
+}
+
+impl Place {
+    /// Whether it depends on a number the server may change.
+    pub(super) fn is_numbered(&self) -> bool {
+        match self {
+            Self::Node(node) => node.is_numbered(),
+            Self::Path(path) => path.is_numbered(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bellwether_domain::{Loss, LossCause, Quality, Reading, Timestamp};
+use bellwether_domain::{Loss, LossCause, Quality, Reading, Reason, TagId, Timestamp};
 use opcua::{
     client::{MonitoredItemMap, OnSubscriptionNotificationCore},
     types::{
@@ -38,6 +38,8 @@ pub(super) struct Shared {
     /// When the server has published last; set once the subscription lives.
     published_at: Mutex<Option<Instant>>,
     last: Mutex<Vec<Option<Last>>>,
+    /// `EURange` of tags whose configuration has no range.
+    ranges: Mutex<Vec<Option<[f64; 2]>>>,
 }
 
 /// The last usable reading of a tag, and when it was last offered.
@@ -50,7 +52,8 @@ struct Last {
 impl Shared {
     pub(super) fn new(tags: usize) -> Arc<Self> {
         let last = Mutex::new(vec![None; tags]);
-        Arc::new(Self { ended: OnceLock::new(), published_at: Mutex::default(), last })
+        let ranges = Mutex::new(vec![None; tags]);
+        Arc::new(Self { ended: OnceLock::new(), published_at: Mutex::default(), last, ranges })
     }
 
     /// The subscription lives from now on.
@@ -68,6 +71,25 @@ impl Shared {
     /// When the server has published last; `None` before there is a subscription.
     pub(super) fn published_at(&self) -> Option<Instant> {
         *self.published_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the server tells of the range of this tag.
+    pub(super) fn set_range(&self, tag: usize, range: Option<[f64; 2]>) {
+        let mut ranges = self.ranges.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = ranges.get_mut(tag) {
+            *slot = range;
+        }
+    }
+
+    /// A value outside the range its own server tells is not wrong for certain, but not good either.
+    fn judged(&self, tag: usize, reading: Reading) -> Reading {
+        let ranges = self.ranges.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_outside = ranges.get(tag).copied().flatten().is_some_and(|[low, high]| {
+            reading.quality == Quality::Good && !(low..=high).contains(&reading.value)
+        });
+        let quality =
+            if is_outside { Quality::Uncertain(Reason::OutOfRange) } else { reading.quality };
+        Reading { quality, ..reading }
     }
 
     fn last(&self) -> MutexGuard<'_, Vec<Option<Last>>> {
@@ -100,6 +122,8 @@ pub(super) struct Receiver {
     sink: Sink,
     now: Now,
     shared: Arc<Shared>,
+    /// Number of the last message with data, and when it came.
+    sequence: Option<(u32, Timestamp)>,
 }
 
 impl Receiver {
@@ -111,14 +135,41 @@ impl Receiver {
             sink: sink.clone(),
             now: Arc::clone(now),
             shared: Arc::clone(shared),
+            sequence: None,
         }
+    }
+
+    /// How many values the server has dropped, it does not say.
+    fn lost(&self, tags: Vec<TagId>, from: Timestamp, now: Timestamp) {
+        let (source, cause) = (self.source.clone(), LossCause::ServerOverflow);
+        let to = now.max(from);
+        self.sink.offer(Batch::Loss(Loss { source, tags, from, to, cause, count: 0 }));
+    }
+
+    /// Messages with data are numbered from 1 without a gap; after the largest number comes 1 again (Part 4, 7.6). Says
+    /// whether this one is new; what is missing before it, the server has dropped.
+    fn is_next(&mut self, number: u32) -> bool {
+        let Some((last, at)) = self.sequence else {
+            self.sequence = Some((number, (self.now)()));
+            return true;
+        };
+        if number == last {
+            return false;
+        }
+        let now = (self.now)();
+        let next = last.checked_add(1).unwrap_or(1);
+        if number != next {
+            self.lost(Vec::new(), at.min(now), now);
+        }
+        self.sequence = Some((number, now));
+        true
     }
 
     fn data(&self, items: Vec<MonitoredItemNotification>) {
         let now = (self.now)();
         let offered_at = Instant::now();
         let mut readings = Vec::with_capacity(items.len());
-        let mut overflowed: Option<Timestamp> = None;
+        let mut overflowed: Vec<(TagId, Timestamp)> = Vec::new();
         let mut last = self.shared.last();
         for item in items {
             let index = tag_of(item.client_handle);
@@ -128,8 +179,9 @@ impl Receiver {
             let has_overflowed = has_overflowed(&item.value);
             match decode(tag, item.value, now, self.skew_limit) {
                 Decoded::Reading(reading) => {
+                    let reading = self.shared.judged(index, reading);
                     if has_overflowed {
-                        overflowed = Some(overflowed.map_or(reading.at, |at| at.min(reading.at)));
+                        overflowed.push((reading.tag, reading.at));
                     }
                     let is_usable = !matches!(reading.quality, Quality::Bad(_));
                     if let Some(last) = last.get_mut(index) {
@@ -139,18 +191,18 @@ impl Receiver {
                 }
                 Decoded::Waveform(waveform) => {
                     if has_overflowed {
-                        overflowed = Some(overflowed.map_or(waveform.at, |at| at.min(waveform.at)));
+                        overflowed.push((waveform.tag, waveform.at));
                     }
                     self.sink.offer(Batch::Waveform(waveform));
                 }
             }
         }
         drop(last);
-        if let Some(from) = overflowed {
-            // How many values the server has dropped, it does not say.
-            let (source, cause) = (self.source.clone(), LossCause::ServerOverflow);
-            let to = now.max(from);
-            self.sink.offer(Batch::Loss(Loss { source, from, to, cause, count: 0 }));
+        if let Some(from) = overflowed.iter().map(|(_, at)| *at).min() {
+            let mut tags: Vec<_> = overflowed.into_iter().map(|(tag, _)| tag).collect();
+            tags.sort_unstable();
+            tags.dedup();
+            self.lost(tags, from, now);
         }
         if !readings.is_empty() {
             self.sink.offer(Batch::Readings(readings));
@@ -164,7 +216,12 @@ impl OnSubscriptionNotificationCore for Receiver {
         notification: NotificationMessage,
         _items: MonitoredItemMap<'_>,
     ) {
-        for object in notification.notification_data.unwrap_or_default() {
+        let objects = notification.notification_data.unwrap_or_default();
+        // A keep-alive carries nothing, and the number of the message to come.
+        if objects.is_empty() || !self.is_next(notification.sequence_number) {
+            return;
+        }
+        for object in objects {
             match_extension_object_owned!(object,
                 data: DataChangeNotification => self.data(data.monitored_items.unwrap_or_default()),
                 change: StatusChangeNotification => {
@@ -176,24 +233,32 @@ impl OnSubscriptionNotificationCore for Receiver {
 }
 
 #[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
 mod tests {
-    use bellwether_domain::{ConnectorStatus, Reason, TagId};
+    use bellwether_domain::ConnectorStatus;
     use opcua::types::{DataValue, Variant};
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::{StatusCell, opcua::NodeAddress};
+    use crate::{
+        StatusCell,
+        opcua::{Deadband, NodeAddress, Place},
+    };
 
-    fn now() -> Timestamp {
+    pub(super) fn now() -> Timestamp {
         Timestamp::from_secs(1_800_000_000)
     }
 
-    fn receiver(bound: usize) -> (Receiver, mpsc::Receiver<Batch>) {
+    pub(super) fn receiver(bound: usize) -> (Receiver, mpsc::Receiver<Batch>) {
         let (sender, batches) = mpsc::channel(bound);
         let tag = |id| SourceTag {
             id: TagId(id),
             name: format!("tag-{id}"),
-            node: NodeAddress::parse("i=1").expect("a good address"),
+            place: Place::Node(NodeAddress::parse("i=1").expect("a good address")),
+            deadband: Deadband::None,
+            range: None,
             sample_rate_hz: (id == 12).then_some(1_000.0),
         };
         let receiver = Receiver {
@@ -203,11 +268,12 @@ mod tests {
             sink: Sink::new(sender, StatusCell::new(ConnectorStatus::default())),
             now: Arc::new(now),
             shared: Shared::new(3),
+            sequence: None,
         };
         (receiver, batches)
     }
 
-    fn item(
+    pub(super) fn item(
         client_handle: u32,
         value: impl Into<Variant>,
         status: u32,
@@ -242,6 +308,7 @@ mod tests {
         receiver.data(vec![item(handle(0), 7.0, 0x0480)]);
         let expected = Loss {
             source: "server".to_owned(),
+            tags: vec![TagId(10)],
             from: now(),
             to: now(),
             cause: LossCause::ServerOverflow,
@@ -263,6 +330,44 @@ mod tests {
         receiver.shared.confirm(&receiver.sink, later, Duration::ZERO);
         let expected = Reading::new(TagId(10), later, 7.0);
         assert_eq!(batches.try_recv(), Ok(Batch::Readings(vec![expected])));
+    }
+
+    #[test]
+    fn a_gap_in_the_numbers_of_messages_is_a_loss_and_a_repeated_one_is_ignored() {
+        let (mut receiver, mut batches) = receiver(8);
+        for (number, is_new, is_gap) in [
+            (u32::MAX - 1, true, false),
+            (u32::MAX, true, false),
+            (1, true, false),
+            (1, false, false),
+            (2, true, false),
+            (5, true, true),
+            (6, true, false),
+        ] {
+            assert_eq!(receiver.is_next(number), is_new, "{number}");
+            let loss = batches.try_recv();
+            assert_eq!(
+                matches!(loss, Ok(Batch::Loss(loss)) if loss.tags.is_empty()),
+                is_gap,
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_value_outside_the_servers_own_range_is_not_good() {
+        let (receiver, mut batches) = receiver(8);
+        receiver.shared.set_range(0, Some([0.0, 10.0]));
+        receiver.shared.set_range(99, Some([0.0, 10.0]));
+        receiver.data(vec![
+            item(handle(0), 10.0, 0),
+            item(handle(0), 10.5, 0),
+            item(handle(1), 99.0, 0),
+        ]);
+        let Ok(Batch::Readings(readings)) = batches.try_recv() else { panic!("readings are due") };
+        let qualities: Vec<_> = readings.iter().map(|reading| reading.quality).collect();
+        let outside = Quality::Uncertain(Reason::OutOfRange);
+        assert_eq!(qualities, [Quality::Good, outside, Quality::Good]);
     }
 
     #[test]

@@ -9,21 +9,18 @@ use std::{
     time::Duration,
 };
 
-use bellwether_domain::{ConnectorState, Reading};
+use bellwether_domain::{Certificate, ConnectorState, Reading};
 use futures_util::{Stream, TryStreamExt};
 use opcua::{
-    client::{IdentityToken, Session, SessionBuilder, SessionPollResult, SubscriptionActivity},
+    client::{Session, SessionBuilder, SessionPollResult, SubscriptionActivity},
     types::{Error, StatusCode},
 };
 use tokio::{select, time::timeout};
 use tracing::debug;
 
 use super::{
-    EndpointUrl, Source,
-    connector::TcpConnector,
-    endpoint,
-    receiver::Shared,
-    settings::{client_config, no_certificates},
+    EndpointUrl, Pki, Source, connector::TcpConnector, endpoint, identity, receiver::Shared,
+    settings::client_config, tally,
 };
 use crate::{Batch, Now, SessionError, Sink, StatusCell, status};
 
@@ -37,6 +34,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// The reason why the session has ended; it ends in no other way.
 pub async fn run(
     source: &Source,
+    pki: &Pki,
     sink: &Sink,
     status: &StatusCell,
     now: &Now,
@@ -47,8 +45,13 @@ pub async fn run(
         status.silent.clear();
         status::enter(status, ConnectorState::Connecting, at);
     });
-    let Err(error) = Connection { source, sink, status, now }.session().await;
+    let connection = Connection { source, pki, sink, status, now };
+    let work = move |session: Arc<Session>, shared: Arc<Shared>| async move {
+        connection.work(&session, &shared).await
+    };
+    let Err(error) = connection.hold(work).await;
     let (at, reason) = (now(), error.reason());
+    status.update(|status| tally::failed(status, at, &error));
     let readings = source.tag_ids().map(|tag| Reading::bad(tag, at, reason)).collect();
     sink.offer(Batch::Readings(readings));
     Err(error)
@@ -59,14 +62,22 @@ pub async fn run(
 #[derive(Clone, Copy)]
 pub(super) struct Connection<'a> {
     pub(super) source: &'a Source,
+    pub(super) pki: &'a Pki,
     pub(super) sink: &'a Sink,
     pub(super) status: &'a StatusCell,
     pub(super) now: &'a Now,
 }
 
 impl Connection<'_> {
-    async fn session(self) -> Result<Infallible, SessionError> {
-        let config = client_config(self.source);
+    /// Opens a session, drives it while `work` goes on, and closes it.
+    pub(super) async fn hold<T, W>(
+        self,
+        work: impl FnOnce(Arc<Session>, Arc<Shared>) -> W,
+    ) -> Result<T, SessionError>
+    where
+        W: Future<Output = Result<T, SessionError>>,
+    {
+        let config = client_config(self.source, None);
         let typed =
             EndpointUrl::parse(&self.source.endpoint).ok_or_else(|| SessionError::Service {
                 endpoint: self.source.endpoint.clone(),
@@ -76,25 +87,38 @@ impl Connection<'_> {
         let connector = TcpConnector::new(typed.clone(), self.source.timeout);
         let discovery = timeout(self.source.timeout * 2, self.discover(&config, &connector)).await;
         let offered = discovery.unwrap_or_else(|_| Err(self.late("list its endpoints")))?;
-        let chosen = endpoint::choose(&typed, offered)?;
+        let count = offered.len();
+        let chosen = endpoint::choose(&typed, &self.source.protection, offered)?;
+        let bytes = connector.take_bytes();
+        self.status.update(|status| {
+            let answer = format!("{count} endpoints");
+            tally::answered(status, (self.now)(), "get endpoints", &answer, bytes);
+        });
+        let credentials = self.credentials(&chosen).await?;
+        let own = credentials.own.as_ref();
+        let token = identity::token(&self.source.endpoint, &self.source.protection.identity)?;
+        let config = client_config(self.source, own.and_then(|own| own.application_uri.as_deref()));
         let path = EndpointUrl::parse(chosen.endpoint_url.as_ref()).unwrap_or(typed);
         let connector = connector.to(path);
         let built = SessionBuilder::new(&config)
             .connect_to_endpoint_directly(chosen)
-            .map(|builder| builder.user_identity_token(IdentityToken::Anonymous))
-            .and_then(|builder| builder.with_connector(connector.clone()).build(no_certificates()));
+            .map(|builder| builder.user_identity_token(token))
+            .and_then(|builder| builder.with_connector(connector.clone()).build(credentials.store));
         let (session, events) = built.map_err(|error| self.failed("open a session", &error))?;
         let mut events = pin!(events.enter());
         let shared = Shared::new(self.source.tags.len());
-        let mut work = pin!(self.work(&session, &shared));
+        let mut work = pin!(work(Arc::clone(&session), Arc::clone(&shared)));
         let ended = loop {
             select! {
                 event = events.try_next() => {
-                    if let Err(ended) = self.event(event, &connector, &shared) {
+                    if let Err(ended) = self.event(event, (&connector, own), &shared) {
                         break ended;
                     }
                 }
-                Err(error) = &mut work => break Ended::Here(error),
+                done = &mut work => {
+                    goodbye(&session, events.as_mut()).await;
+                    return done;
+                }
             }
         };
         match ended {
@@ -110,14 +134,14 @@ impl Connection<'_> {
     fn event(
         self,
         event: Result<Option<SessionPollResult>, StatusCode>,
-        connector: &TcpConnector,
+        (connector, own): (&TcpConnector, Option<&Certificate>),
         shared: &Shared,
     ) -> Result<(), Ended> {
         let activity = match event {
             Ok(Some(SessionPollResult::Subscription(activity))) => Some(activity),
             Ok(Some(_)) => None,
             Ok(None) => return Err(Ended::There(self.broken())),
-            Err(status) => return Err(Ended::There(self.not_opened(status, connector))),
+            Err(status) => return Err(Ended::There(self.not_opened(status, connector, own))),
         };
         if let Some(status) = shared.ended.get() {
             return Err(Ended::Here(self.subscription_ended(*status)));
@@ -126,9 +150,11 @@ impl Connection<'_> {
             Some(SubscriptionActivity::Publish) => {
                 shared.published();
                 shared.confirm(self.sink, (self.now)(), self.source.keep_alive);
+                let bytes = connector.take_bytes();
                 self.status.update(|status| {
                     status.requests += 1;
-                    status.bytes_received += connector.take_bytes();
+                    status.bytes_received += bytes;
+                    tally::answered(status, (self.now)(), "publish", "what has changed", bytes);
                 });
                 Ok(())
             }
@@ -155,7 +181,15 @@ impl Connection<'_> {
         }
     }
 
-    fn not_opened(self, status: StatusCode, connector: &TcpConnector) -> SessionError {
+    fn not_opened(
+        self,
+        status: StatusCode,
+        connector: &TcpConnector,
+        own: Option<&Certificate>,
+    ) -> SessionError {
+        if let Some(error) = self.not_trusted(status, own) {
+            return error;
+        }
         match connector.take_failure() {
             Some(source) => {
                 SessionError::Connect { endpoint: self.source.endpoint.clone(), source }

@@ -9,16 +9,17 @@ use opcua::{
     types::{MonitoredItemCreateRequest, MonitoringMode, MonitoringParameters, NodeId},
 };
 
-use super::{Source, config::MISSED_KEEP_ALIVES, connector::MAX_CHUNK_BYTES, receiver::handle};
+use super::{
+    Deadband, Source,
+    config::MISSED_KEEP_ALIVES,
+    connector::{MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES},
+    receiver::handle,
+};
 
-/// Largest message, in all its chunks: a browse answer or a burst of waveforms fits, an attack does not.
-const MAX_MESSAGE_BYTES: usize = 16 << 20;
 /// The library's default of 1000 breaks off publish responses of servers with many values.
 const MAX_ARRAY_LENGTH: usize = 100_000;
 /// Notifications in one publish response. A few would make servers with a short queue drop values.
 pub(super) const MAX_NOTIFICATIONS: u32 = 1_000;
-/// Values the server keeps for each item between two publish responses.
-const QUEUE_SIZE: u32 = 10;
 /// The subscription dies in the server after so many keep-alives without a client.
 pub(super) const LIFETIME_KEEP_ALIVES: u32 = 6;
 /// After how long without a client the session dies in the server.
@@ -28,11 +29,12 @@ const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(600);
 /// Where there are no certificates: with security none, none are read or written.
 const NO_CERTIFICATES: &str = "/dev/null";
 
-/// The settings of every session and of the discovery before it.
-pub(super) fn client_config(source: &Source) -> ClientConfig {
+/// The settings of every session and of the discovery before it, which shows no certificate.
+pub(super) fn client_config(source: &Source, application_uri: Option<&str>) -> ClientConfig {
     ClientBuilder::new()
         .application_name("Bellwether")
-        .application_uri("urn:bellwether:gateway")
+        // Servers compare it with the one in the gateway's certificate.
+        .application_uri(application_uri.unwrap_or("urn:bellwether:gateway"))
         .product_uri("urn:bellwether")
         .session_name(format!("bellwether {}", source.name))
         .pki_dir(NO_CERTIFICATES)
@@ -58,13 +60,18 @@ pub(super) fn no_certificates() -> Arc<RwLock<CertificateStore>> {
 }
 
 /// The wish to be told of this node's value.
-pub(super) fn item(source: &Source, tag: usize, node: NodeId) -> MonitoredItemCreateRequest {
+pub(super) fn item(
+    source: &Source,
+    tag: usize,
+    node: NodeId,
+    deadband: Deadband,
+) -> MonitoredItemCreateRequest {
     let parameters = MonitoringParameters {
         client_handle: handle(tag),
         sampling_interval: source.sampling_interval.as_secs_f64() * 1e3,
-        queue_size: QUEUE_SIZE,
+        queue_size: source.queue_size,
+        filter: deadband.filter(),
         discard_oldest: true,
-        ..MonitoringParameters::default()
     };
     MonitoredItemCreateRequest::new(node.into(), MonitoringMode::Reporting, parameters)
 }
@@ -116,7 +123,7 @@ mod tests {
 
     #[test]
     fn items_have_our_own_handles_and_a_queue() {
-        let item = item(&source(500), 0, NodeId::new(2, "T"));
+        let item = item(&source(500), 0, NodeId::new(2, "T"), Deadband::None);
         let parameters = item.requested_parameters;
         assert_eq!(parameters.client_handle, 1, "0 would leave the choice to the library");
         assert_eq!((parameters.queue_size, parameters.discard_oldest), (10, true));
@@ -125,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_settings_leave_reconnecting_to_us() {
-        let policy = client_config(&source(500)).session_retry_policy();
+        let policy = client_config(&source(500), None).session_retry_policy();
         assert!(format!("{policy:?}").contains("reconnect_retry_limit: Some(0)"), "{policy:?}");
     }
 }

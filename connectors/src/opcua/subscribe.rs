@@ -6,20 +6,23 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use bellwether_domain::{ConnectorState, Reading, Reason};
 use opcua::{
     client::Session,
-    types::{Error, NodeId, ReadValueId, StatusCode, TimestampsToReturn, VariableId, Variant},
+    types::{
+        Error, MonitoredItemCreateResult, NodeId, ReadValueId, StatusCode, TimestampsToReturn,
+        VariableId, Variant,
+    },
 };
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 use super::{
+    Deadband, filter,
+    limits::OperationLimits,
     receiver::{Receiver, Shared},
     session::{Connection, millis},
     settings::{LIFETIME_KEEP_ALIVES, MAX_NOTIFICATIONS, item, keep_alive_count, silence_limit},
 };
 use crate::{Batch, SessionError, status};
 
-/// Monitored items created with one call.
-const ITEMS_A_CALL: usize = 500;
 /// How often items the server has refused are tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -38,7 +41,8 @@ impl Connection<'_> {
         let limit = silence_limit(session, subscription, self.source);
         shared.subscribed();
         let all: Vec<usize> = (0..self.source.tags.len()).collect();
-        let mut missing = self.monitor(session, subscription, all).await?;
+        let limits = OperationLimits::ask(session).await;
+        let mut missing = self.monitor(session, (subscription, limits), shared, all).await?;
         self.warn_of_security();
         let mut tried_again_at = Instant::now() + RETRY;
         loop {
@@ -51,7 +55,7 @@ impl Connection<'_> {
                 return Err(SessionError::Unpublished { endpoint, silence_ms: millis(limit) });
             }
             if !missing.is_empty() && tried_again_at <= Instant::now() {
-                missing = self.monitor(session, subscription, missing).await?;
+                missing = self.monitor(session, (subscription, limits), shared, missing).await?;
                 tried_again_at = Instant::now() + RETRY;
             }
         }
@@ -61,12 +65,12 @@ impl Connection<'_> {
     fn warn_of_security(self) {
         let source = self.source.name.as_str();
         warn!(source, "security none: values travel in the clear and can be changed on the way");
-        let numbered = self.source.tags.iter().filter(|tag| tag.node.is_numbered()).count();
+        let numbered = self.source.tags.iter().filter(|tag| tag.place.is_numbered()).count();
         if numbered > 0 {
             warn!(
                 source,
                 numbered,
-                "nodes name their namespace by number, which servers may change: use nsu="
+                "nodes name their namespace by number, which servers may change: use its URI"
             );
         }
     }
@@ -94,34 +98,86 @@ impl Connection<'_> {
     async fn monitor(
         self,
         session: &Arc<Session>,
-        subscription: u32,
+        (subscription, limits): (u32, OperationLimits),
+        shared: &Shared,
         tags: Vec<usize>,
     ) -> Result<Vec<usize>, SessionError> {
         let namespaces = self.namespaces(session).await?;
         let mut refused = Vec::new();
-        let mut asked = Vec::new();
-        for index in tags {
-            let Some(tag) = self.source.tags.get(index) else { continue };
-            match tag.node.resolve(&namespaces) {
-                Some(node) => asked.push((index, item(self.source, index, node))),
-                None => refused.push((index, "its namespace is unknown to the server".to_owned())),
+        let mut found = Vec::new();
+        for (index, node) in self.nodes(session, &namespaces, limits, &tags).await? {
+            match node {
+                Ok(node) => found.push((index, node)),
+                Err(why) => refused.push((index, why)),
             }
         }
-        for chunk in asked.chunks(ITEMS_A_CALL) {
-            let items = chunk.iter().map(|(_, item)| item.clone()).collect();
-            let created = session
-                .create_monitored_items(subscription, TimestampsToReturn::Both, items)
-                .await
-                .map_err(|error| self.failed("monitor its values", &error))?;
-            for ((index, _), created) in chunk.iter().zip(created) {
-                let code = created.result.status_code;
-                if !code.is_good() {
-                    refused.push((*index, code.to_string()));
-                }
-            }
+        self.ranges(session, limits, shared, &found).await;
+        let with_deadband = |(index, node): (usize, NodeId)| {
+            let deadband = self.source.tags.get(index).map(|tag| tag.deadband);
+            (index, node, deadband.unwrap_or_default())
+        };
+        let mut asked: Vec<_> = found.into_iter().map(with_deadband).collect();
+        // Ends: a deadband becomes weaker at most twice.
+        while !asked.is_empty() {
+            asked = self.create(session, (subscription, limits), asked, &mut refused).await?;
         }
         self.report(&refused);
         Ok(refused.into_iter().map(|(index, _)| index).collect())
+    }
+
+    /// Creates items; returns those to be asked for with a weaker deadband.
+    async fn create(
+        self,
+        session: &Session,
+        (subscription, limits): (u32, OperationLimits),
+        asked: Vec<(usize, NodeId, Deadband)>,
+        refused: &mut Vec<(usize, String)>,
+    ) -> Result<Vec<(usize, NodeId, Deadband)>, SessionError> {
+        let mut again = Vec::new();
+        for chunk in asked.chunks(limits.monitor) {
+            let wish = |(index, node, deadband): &(usize, NodeId, Deadband)| {
+                item(self.source, *index, node.clone(), *deadband)
+            };
+            let created = session
+                .create_monitored_items(
+                    subscription,
+                    TimestampsToReturn::Both,
+                    chunk.iter().map(wish).collect(),
+                )
+                .await
+                .map_err(|error| self.failed("monitor its values", &error))?;
+            for ((index, node, deadband), created) in chunk.iter().zip(created) {
+                let code = created.result.status_code;
+                if code.is_good() {
+                    self.note_revision(*index, &created.result);
+                    continue;
+                }
+                match deadband.weaker().filter(|_| filter::is_refused(code)) {
+                    Some(weaker) => again.push((*index, node.clone(), weaker)),
+                    None => refused.push((*index, code.to_string())),
+                }
+            }
+        }
+        if !again.is_empty() {
+            let (source, items) = (self.source.name.as_str(), again.len());
+            info!(source, items, "the server refuses the deadband: a weaker one is asked for");
+        }
+        Ok(again)
+    }
+
+    /// What the server has made of our wishes, for the log.
+    fn note_revision(self, index: usize, result: &MonitoredItemCreateResult) {
+        let wished = self.source.sampling_interval.as_secs_f64() * 1e3;
+        let is_slower = result.revised_sampling_interval > wished * 1.5 + 1.0;
+        if is_slower || result.revised_queue_size < self.source.queue_size {
+            debug!(
+                source = self.source.name,
+                tag = self.source.tags.get(index).map_or("", |tag| tag.name.as_str()),
+                sampling_interval_ms = result.revised_sampling_interval,
+                queue_size = result.revised_queue_size,
+                "the server samples more slowly or keeps fewer values than wished"
+            );
+        }
     }
 
     /// Tells how the subscription stands.
@@ -134,7 +190,7 @@ impl Connection<'_> {
         }
         let names = refused.iter().filter_map(|(index, why)| {
             let tag = self.source.tags.get(*index)?;
-            Some(format!("tag `{}`: {why}: check `node`", tag.name))
+            Some(format!("tag `{}`: {why}: check `node` or `path`", tag.name))
         });
         let names: Vec<_> = names.collect();
         let is_whole = names.is_empty();
@@ -147,7 +203,7 @@ impl Connection<'_> {
     }
 
     /// The server's namespaces, in its order.
-    async fn namespaces(self, session: &Arc<Session>) -> Result<Vec<String>, SessionError> {
+    pub(super) async fn namespaces(self, session: &Session) -> Result<Vec<String>, SessionError> {
         let action = "tell its namespaces";
         let node = ReadValueId::from(NodeId::from(VariableId::Server_NamespaceArray));
         let read = session.read(&[node], TimestampsToReturn::Neither, 0.0).await;

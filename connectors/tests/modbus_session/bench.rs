@@ -65,7 +65,8 @@ impl Bench {
         );
         let config: ModbusConfig = toml::from_str(&text).expect("the form is right");
         assert_eq!(config.problems(), [""; 0]);
-        let ids: Vec<_> = config.tag.iter().map(|tag| TagId(tag.register.address.into())).collect();
+        let ids: Vec<_> =
+            config.tag.iter().map(|tag| TagId(tag.register.address.number())).collect();
         let (sender, batches) = mpsc::channel(256);
         let status = StatusCell::new(ConnectorStatus::default());
         let clock = AtomicI64::new(0);

@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
-use bellwether_connectors::modbus;
+use bellwether_connectors::{modbus, opcua};
 
-use crate::config::{Loaded, SourceSetup};
+use crate::{
+    clock::Clock,
+    config::{Loaded, SourceSetup},
+    security,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -46,7 +50,12 @@ impl Args {
                 ),
             }
         }
-        for warning in config.opcua.iter().flat_map(|source| source.warnings()) {
+        let warnings = config.modbus.iter().flat_map(|source| source.warnings());
+        for warning in warnings.chain(config.opcua.iter().flat_map(|source| source.warnings())) {
+            println!("  warning: {warning}");
+        }
+        let pki = opcua::Pki::below(&config.gateway.data_dir);
+        for warning in security::expiring(&pki, Clock::start(None, 1.0).now()) {
             println!("  warning: {warning}");
         }
         Ok(())

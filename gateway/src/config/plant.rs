@@ -74,7 +74,12 @@ impl SourceSetup {
             Self::Opcua(s) => (&s.name, "opcua", &s.endpoint, s.tags.len()),
         };
         let (name, endpoint) = (name.clone(), endpoint.clone());
-        ConnectorStatus { name, protocol, endpoint, tags, ..ConnectorStatus::default() }
+        let addresses = match self {
+            Self::Modbus(s) => s.tags.iter().map(|tag| (tag.id, tag.address())).collect(),
+            Self::Opcua(s) => s.tags.iter().map(|tag| (tag.id, tag.address())).collect(),
+        };
+        let addresses = Arc::new(addresses);
+        ConnectorStatus { name, protocol, endpoint, tags, addresses, ..ConnectorStatus::default() }
     }
 }
 
@@ -89,6 +94,7 @@ struct SourceTags {
 pub(super) fn setup(config: &Config, speed: f64) -> Result<Setup, Vec<String>> {
     let mut problems = config.analytics.problems();
     problems.extend(config.modbus.iter().flat_map(modbus::ModbusConfig::problems));
+    problems.extend(modbus::ModbusConfig::problems_together(&config.modbus));
     problems.extend(config.opcua.iter().flat_map(opcua::OpcuaConfig::problems));
     problems.extend(config.mqtt.iter().flat_map(mqtt_problems));
     unique("source", source_names(config), &mut problems);
@@ -273,6 +279,7 @@ fn build_tag(
         source: source.source.clone(),
         unit: meta.unit.clone(),
         role: if meta.waveform.is_some() { Role::Information } else { meta.role },
+        meaning: meta.meaning.clone(),
         range,
         failure,
         period: plant_time(period_ms, speed),

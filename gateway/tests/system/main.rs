@@ -2,6 +2,8 @@
 
 mod apply;
 mod bad_input;
+mod browse;
 mod recordings;
+mod security;
 mod story;
 mod support;

@@ -2,9 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use bellwether_domain::{
-    AssetId, HealthState, Loss, LossCause, Prognosis, Quality, Reading, Reason, TagId,
-};
+use bellwether_domain::{AssetId, HealthState, Prognosis, Quality, Reading, Reason, TagId};
 
 use super::{FLOW, PUMP, at, health, names, open, options, reading, readings};
 use crate::{HistoryBatch, Level, Store, StoreError, StoreOptions, TagHistory};
@@ -243,28 +241,6 @@ async fn health_keeps_its_worst_points_and_its_prognosis() {
     assert_eq!((few[4].state, few[4].health.to_bits()), (HealthState::Act, 0.2_f64.to_bits()));
     let rul = few[9].rul.unwrap();
     assert!(rul.p95_h.is_infinite() && rul.p50_h.to_bits() == 20.0_f64.to_bits());
-}
-
-#[tokio::test]
-async fn losses_that_overlap_are_found_newest_first() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).await;
-    let loss = |from, to, cause| Loss {
-        source: "plc".to_owned(),
-        from: at(from),
-        to: at(to),
-        cause,
-        count: 7,
-    };
-    let first = loss(0, 10, LossCause::Disconnected);
-    let second = loss(20, 30, LossCause::StoreBehind);
-    let losses = vec![first.clone(), second.clone()];
-    let batch = HistoryBatch { losses, ..HistoryBatch::default() };
-    store.history.append(&names(), &batch).await.unwrap();
-    let reader = store.reader();
-    assert_eq!(reader.losses(at(10), at(20), 9).await.unwrap(), [second.clone(), first]);
-    assert_eq!(reader.losses(at(11), at(19), 9).await.unwrap(), []);
-    assert_eq!(reader.losses(at(0), at(99), 1).await.unwrap(), [second]);
 }
 
 #[tokio::test]

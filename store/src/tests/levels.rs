@@ -72,6 +72,11 @@ fn check(
         let mut stretch = (begin, begin + width_us.max(1));
         if history.level == Level::Raw {
             stretch = (stretch.0.max(at(from).as_micros()), stretch.1.min(at(to).as_micros() + 1));
+        } else {
+            // Several rollups together hold only those that reach into what was asked for.
+            let level_us = i64::try_from(history.level.width().as_micros()).unwrap();
+            let floor = |time: i64| at(time).as_micros().div_euclid(level_us) * level_us;
+            stretch = (stretch.0.max(floor(from)), stretch.1.min(floor(to) + level_us));
         }
         let Some((low, high, mean, worst)) = model(samples, stretch.0, stretch.1) else {
             prop_assert_eq!(history.mean[index], None, "a gap has no value");

@@ -4,8 +4,8 @@ use sqlx::{Row, SqlitePool, migrate::Migrator, sqlite::SqlitePoolOptions};
 
 use super::{FLOW, at, names, open, options, raised};
 use crate::{
-    AlarmFilter, CoreCommit, Store, alarms, core, health, history, outbox, raw, retention, rollups,
-    sealing, snapshot,
+    AlarmFilter, CoreCommit, Store, alarms, core, health, history, losses, outbox, raw, retention,
+    rollups, sealing, snapshot,
 };
 
 const CORE: [&str; 35] = [
@@ -46,7 +46,7 @@ const CORE: [&str; 35] = [
     "DELETE FROM outbox_gap WHERE outbox_id = ?1",
 ];
 
-const HISTORY: [&str; 28] = [
+const HISTORY: [&str; 37] = [
     raw::OF_TAG,
     raw::FIRST,
     raw::STRETCH,
@@ -57,8 +57,15 @@ const HISTORY: [&str; 28] = [
     rollups::LAST,
     health::ADD_HEALTH,
     health::HEALTH,
-    health::ADD_LOSS,
-    health::LOSSES,
+    losses::ADD,
+    losses::FIND_SET,
+    losses::ADD_SET,
+    losses::ADD_MEMBERS,
+    losses::DROP_OPEN,
+    losses::CLOSE_OPEN,
+    losses::LIST,
+    losses::COUNT,
+    losses::MEMBERS,
     history::NEWEST,
     history::ADD_NAMES,
     history::NAME_IDS,
@@ -72,6 +79,8 @@ const HISTORY: [&str; 28] = [
     retention::RAW_FLOOR,
     retention::SET_RAW_FLOOR,
     retention::FORGET_LOSSES,
+    retention::FORGET_LOSSES_OF_SETS,
+    retention::FORGET_SETS,
     retention::OLDEST_SEGMENT,
     retention::DROP_SEGMENT,
     "SELECT 1 FROM raw WHERE at_us = ?1 AND name_id = ?2",
@@ -86,8 +95,15 @@ fn is_fine(step: &str) -> bool {
         .iter()
         .any(|name| step.split(' ').nth(1).is_some_and(|table| table.starts_with(name)));
     // A table in the order of its own key, up to a limit.
-    let by_key = ["SCAN snapshot", "SCAN raw", "SCAN health_point", "SCAN loss", "SCAN outbox_gap"]
-        .contains(&step);
+    let by_key = [
+        "SCAN snapshot",
+        "SCAN raw",
+        "SCAN health_point",
+        "SCAN loss",
+        "SCAN outbox_gap",
+        "SCAN tag_set",
+    ]
+    .contains(&step);
     !scans || in_order_of_an_index || is_small || by_key
 }
 
@@ -128,7 +144,7 @@ async fn lists_come_in_the_order_of_an_index() {
         let plan = plan(store.core.database.readers(), list).await;
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}\n{list}");
     }
-    for list in [raw::OF_TAG, raw::STRETCH, rollups::READ, health::HEALTH, health::LOSSES] {
+    for list in [raw::OF_TAG, raw::STRETCH, rollups::READ, health::HEALTH, losses::LIST] {
         let plan = plan(store.history.database.readers(), list).await;
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}\n{list}");
     }

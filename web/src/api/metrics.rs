@@ -1,6 +1,8 @@
 //! `/metrics` in the Prometheus text format 0.0.4, for those who have a Grafana already. Every name ends in its unit.
 //! No process values: raw readings do not leave the gateway this way.
 
+mod units;
+
 use std::{
     fmt::{Display, Write},
     sync::Arc,
@@ -29,6 +31,8 @@ fn text(status: &GatewayStatus, streams: usize) -> String {
     assets(&mut page, status);
     alarms_and_tags(&mut page, status);
     connectors(&mut page, &status.connectors);
+    units::units(&mut page, &status.connectors);
+    units::gaps(&mut page, status);
     uplinks(&mut page, &status.uplinks);
     store(&mut page, status);
     page.text
@@ -262,8 +266,17 @@ mod tests {
     #[test]
     fn every_sample_belongs_to_the_family_above_it_and_every_name_has_a_unit() {
         let page = text(&status(), 3);
-        let units =
-            ["_info", "_seconds", "_ratio", "_count", "_bool", "_bytes", "_messages", "_total"];
+        let units = [
+            "_info",
+            "_seconds",
+            "_ratio",
+            "_count",
+            "_bool",
+            "_bytes",
+            "_messages",
+            "_total",
+            "_hertz",
+        ];
         let (mut family, mut samples) = (String::new(), 0);
         let mut families = std::collections::BTreeSet::new();
         for line in page.lines() {
@@ -280,6 +293,22 @@ mod tests {
             }
         }
         assert!(page.ends_with('\n') && samples > 30, "{samples}\n{page}");
+    }
+
+    #[test]
+    fn the_number_of_units_with_series_of_their_own_is_bounded() {
+        let mut status = status();
+        let unit = |number: u32| bellwether_domain::UnitStatus {
+            name: format!("unit {number}"),
+            refusals: (0..40).map(|code| (code, 1)).collect(),
+            ..bellwether_domain::UnitStatus::default()
+        };
+        status.connectors[0].units = (0..300).map(unit).collect();
+        let page = text(&status, 0);
+        let lines = |name: &str| page.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!(lines("bellwether_unit_requests_total{"), 256);
+        assert_eq!(lines("bellwether_unit_refusals_total{"), 256 * 16);
+        assert!(page.contains("\nbellwether_unlabelled_units_count 44\n"), "{page}");
     }
 
     #[test]

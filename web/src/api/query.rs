@@ -34,6 +34,11 @@ pub(crate) struct Span {
 }
 
 impl Window {
+    /// A stretch without points.
+    pub(crate) const fn new(from: Option<String>, to: Option<String>) -> Self {
+        Self { from, to, points: None }
+    }
+
     /// Fills in what is left out: up to `now`, for `length`.
     ///
     /// # Errors

@@ -191,7 +191,7 @@ impl<'a> Status<'a> {
 }
 
 impl<'a> Connector<'a> {
-    fn of(connector: &'a domain::ConnectorStatus) -> Self {
+    pub(crate) fn of(connector: &'a domain::ConnectorStatus) -> Self {
         let ms = |span: std::time::Duration| span.as_secs_f64() * 1e3;
         Self {
             name: &connector.name,

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     assets::path_of,
+    flags::{Flag, Flags},
     query::Window,
     words::{Quality, Role, Time, asset_id, finite},
 };
@@ -52,6 +53,11 @@ pub(crate) struct TagValue<'a> {
     failure: Option<Failure>,
     /// Name of the source it comes from.
     source: &'a str,
+    /// Where it lies there, in words; null for numbers computed from waveforms.
+    #[schema(required)]
+    address: Option<&'a str>,
+    /// What is suspicious about it.
+    flags: Vec<Flag>,
     /// It carries waveforms, not numbers.
     is_waveform: bool,
 }
@@ -125,7 +131,8 @@ pub(crate) async fn get_history(
 
 /// All signals.
 pub(crate) fn all(status: &GatewayStatus) -> impl Iterator<Item = TagValue<'_>> {
-    status.state.tags.iter().filter_map(|now| TagValue::of(status, now))
+    let flags = Flags::of(status);
+    status.state.tags.iter().filter_map(move |now| TagValue::of(status, now, &flags))
 }
 
 /// The part of a [`TagValue`] that moves.
@@ -158,7 +165,7 @@ pub(crate) fn live(status: &GatewayStatus) -> impl Iterator<Item = (&str, Live)>
 }
 
 impl<'a> TagValue<'a> {
-    fn of(status: &'a GatewayStatus, now: &TagStatus) -> Option<Self> {
+    fn of(status: &'a GatewayStatus, now: &TagStatus, flags: &Flags<'a>) -> Option<Self> {
         let tag = status.plant.tags.get(now.tag.index())?;
         let live = Live::of(tag, now, status.state.at);
         Some(Self {
@@ -179,6 +186,8 @@ impl<'a> TagValue<'a> {
                 Limit::Below(level) => Failure::Below(level),
             }),
             source: &tag.source,
+            address: flags.address(now.tag),
+            flags: flags.tag(now),
             is_waveform: tag.is_waveform,
         })
     }

@@ -72,6 +72,11 @@ words! {
     Priority: Low, Medium, High
 }
 words! {
+    /// Why data is missing.
+    LossCause: EngineBehind, StoreBehind, ServerOverflow, Overdue, Refused, DeviceFailure, Silent,
+        Disconnected, GatewayStopped
+}
+words! {
     /// Which sentence explains an alarm.
     ExplanationCode: UnlikeLearnt, BeyondLimit, SensorNotBelieved, DataMissing
 }

@@ -42,7 +42,7 @@ async fn with_past() -> Gateway {
     let made = status().state.assets[0].prognosis.unwrap();
     let health =
         vec![health(7_200, 1.0, None), health(3_600, 0.7, None), health(0, 0.42, Some(made))];
-    let batch = HistoryBatch { readings, health, losses: Vec::new() };
+    let batch = HistoryBatch { readings, health, ..HistoryBatch::default() };
     gateway.store.history.append(&names, &batch).await.unwrap();
     let over = Alarm {
         id: AlarmId(3),

@@ -41,6 +41,7 @@ fn tag(name: &str, asset: u32, unit: &str, role: Role) -> Tag {
         period: Duration::from_secs(60),
         stale_after: Duration::from_secs(180),
         derived: None,
+        meaning: bellwether_domain::Meaning::default(),
         is_waveform: false,
     }
 }
@@ -197,6 +198,7 @@ pub(crate) fn status() -> GatewayStatus {
             tags: tags(),
             alarms: vec![alarm()],
         },
+        gaps: Arc::default(),
         connectors: vec![connector()],
         uplinks: vec![uplink("scada", true), uplink("cloud", false)],
         store: StoreStatus { healthy: true, core_bytes: 4_096, ..StoreStatus::default() },

@@ -7,9 +7,11 @@ import { Header, NavLinks } from "./parts/header.tsx";
 import { LiveBanner } from "./parts/banner.tsx";
 import { Footer } from "./parts/footer.tsx";
 import { Toasts } from "./parts/toast.tsx";
+import type { Route } from "./lib/view.ts";
 import { followLinks, route } from "./router.ts";
 import { AlarmsPage } from "./routes/alarms.tsx";
 import { AssetPage } from "./routes/asset.tsx";
+import { ConnectorPage } from "./routes/connector.tsx";
 import { ConnectorsPage } from "./routes/connectors.tsx";
 import { MissingPage } from "./routes/missing.tsx";
 import { OverviewPage } from "./routes/overview.tsx";
@@ -54,6 +56,8 @@ function Page() {
       return <AlarmsPage key={at.tab} tab={at.tab} />;
     case "connectors":
       return <ConnectorsPage />;
+    case "connector":
+      return <ConnectorPage key={at.name} name={at.name} />;
     case "uplink":
       return <UplinkPage />;
     case "missing":
@@ -61,12 +65,18 @@ function Page() {
   }
 }
 
+function titleOf(at: Route): string {
+  if (at.page === "asset") return at.id.split(".").at(-1) ?? "";
+  if (at.page === "connector") return at.name;
+  return at.page === "missing" ? "" : t.nav[at.page];
+}
+
 /** The tab's title tells what waits, so that it can be seen from another tab. */
 function useTitle() {
   const { alarmsActive, status } = live.value;
   const at = route.value;
   useEffect(() => {
-    const name = at.page === "asset" ? at.id.split(".").at(-1) : at.page === "missing" ? "" : t.nav[at.page];
+    const name = titleOf(at);
     const waiting = alarmsActive > 0 ? `(${alarmsActive}) ` : "";
     document.title = `${waiting}${name ? `${name} · ` : ""}${status?.device ?? t.app.name}`;
   }, [at, alarmsActive, status?.device]);
@@ -76,7 +86,7 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const at = route.value;
   const first = useRef(true);
-  const place = at.page === "asset" ? at.id : at.page;
+  const place = at.page === "asset" ? at.id : at.page === "connector" ? `connector ${at.name}` : at.page;
   useTitle();
   // After a change of page the keyboard continues in the new page, not in the old link.
   useEffect(() => {

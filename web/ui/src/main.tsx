@@ -11,6 +11,7 @@ import "./styles/overview.css";
 import "./styles/asset.css";
 import "./styles/chart.css";
 import "./styles/lists.css";
+import "./styles/connector.css";
 import { App } from "./app.tsx";
 import { startStream } from "./stream.ts";
 

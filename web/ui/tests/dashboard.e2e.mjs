@@ -14,6 +14,8 @@ const ROUTES = {
   alarms: "/alarms",
   history: "/alarms/history",
   connectors: "/connectors",
+  connector: "/connectors/plc-utilities",
+  "connector-opcua": "/connectors/cell-3",
   uplink: "/uplink",
   missing: "/nowhere",
 };
@@ -250,6 +252,42 @@ test("an unknown asset is told in the server's words", () =>
   on("busy", "/asset/acme.lyon.nowhere", async ({ page, expected }) => {
     expected.push(REFUSED);
     await page.waitForSelector("text=there is no asset `acme.lyon.nowhere`");
+  }));
+
+test("a connector tells its units, what went over the wire, what is suspicious and what was missing", () =>
+  on("busy", "/connectors", async ({ page }) => {
+    await page.waitForSelector(".connector");
+    await page.getByRole("link", { name: "Units, exchanges and gaps of plc-utilities" }).click();
+    await page.waitForSelector(".unit-table");
+    assert.match(await page.locator(".unit-table").textContent(), /unit 2.*02 × 14.*illegal data address.*unit 4.*silent, asked again in 12 s/s);
+    assert.equal(await page.locator(".exchange").count(), 20);
+    assert.equal(await page.locator(".hex").first().isVisible(), false);
+    await page.locator(".exchange summary").first().focus();
+    await page.keyboard.press("Enter");
+    assert.match(await page.locator(".exchange").first().textContent(), /1A 2B 00 00 00 06 01 03 01 00 00 0C/);
+    assert.match(await page.locator(".flag-list").textContent(), /pump-2\.flow.*Read twice.*reads the same address as pump-2\.discharge_pressure.*Frozen/s);
+    assert.match(await page.locator("[aria-labelledby=gaps-title]").textContent(), /the device is not connected.*all tags.*the gateway was not running.*everything/s);
+    await page.getByRole("link", { name: "Connectors", exact: true }).first().click();
+    await page.waitForSelector(".connector-list");
+  }));
+
+test("an unknown connector is told in the server's words", () =>
+  on("busy", "/connectors/plc-9", async ({ page, expected }) => {
+    expected.push(REFUSED);
+    await page.waitForSelector("text=there is no connector `plc-9`");
+  }));
+
+test("a gap in a trend says why, at the cursor and as a list", () =>
+  on("busy", `${ROUTES.asset}?signals=pump-1.flow`, async ({ page }) => {
+    await page.waitForSelector(".trend canvas");
+    await page.getByText("3 gaps in the data").click();
+    const list = await page.getByRole("list", { name: "Gaps of flow" }).textContent();
+    assert.match(list, /the device is not connected.*the device refuses the address.*the gateway was not running/s);
+    const box = await page.locator(".trend .u-over").boundingBox();
+    // The gateway was not running from 15 to 13.8 hours before now, in a view of 24.
+    await page.mouse.move(box.x + (box.width * (24 - 14.4)) / 24, box.y + 40);
+    await page.waitForSelector("text=no data for 72 min: the gateway was not running");
+    await picture(page, "gap-cursor-1440-light");
   }));
 
 test("text from the plant is never run", () =>

@@ -66,6 +66,12 @@ export async function startFakeApi({ scenario = "busy", speed = 60, port = 0 } =
     const asset = resource === "assets" && id ? plant.assetList.find((one) => plant.id(one) === id) : null;
     if (resource === "assets" && id && !asset) return problem(response, 404, `there is no asset \`${id}\``, "asset_unknown");
     if (path === "/stream") return stream(request, response);
+    if (path === "/losses") return json(response, 200, { at: plant.head().at, losses: plant.gaps(url.searchParams) });
+    if (path === "/connectors") return json(response, 200, { at: plant.head().at, connectors: plant.connectorList().map(({ units: _u, exchanges: _e, flags: _f, ...rest }) => rest) });
+    if (resource === "connectors" && id) {
+      const found = plant.connectorList().find(({ name }) => name === id);
+      return found ? json(response, 200, { at: plant.head().at, ...found }) : problem(response, 404, `there is no connector \`${id}\``, "not_found");
+    }
     if (path === "/status") return json(response, 200, plant.status());
     if (path === "/assets") return json(response, 200, { at: plant.head().at, assets: plant.assetList.map((one) => plant.asset(one)) });
     if (asset && part === "rul") return json(response, 200, plant.rulReport(asset));

@@ -25,6 +25,9 @@ const ASSETS = [
   { place: "machining.cell-4", name: "motor-4", kind: "motor", source: "cell-3" },
 ];
 
+/** Units behind the one Modbus connection. */
+const UNITS = { "pump-1": 1, "pump-2": 2, "fan-1": 3, "compressor-1": 4 };
+
 const SIGNALS = {
   pump: [
     ["speed", "1/min", "driver", 1480, 12, [0, 3000]],
@@ -140,9 +143,46 @@ export class FakePlant {
         range,
         failure: failure ?? null,
         source: asset.source,
+        address: asset.source === "cell-3" ? `nsu=urn:cell;s=${asset.name}.${key}` : `unit ${UNITS[asset.name]}, holding ${256 + 2 * SIGNALS[asset.kind].indexOf(signal)}, f32`,
+        flags: this.flagsOf(asset, signal),
         is_waveform: key === "waveform",
       };
     });
+  }
+
+  flagsOf({ name }, [key]) {
+    if (!this.busy) return [];
+    if (name === "fan-1" && key === "bearing_temperature") {
+      return [{ code: "frozen", words: "the value has not changed for far longer than it ever did: check the sensor" }];
+    }
+    if (name === "pump-2" && (key === "flow" || key === "discharge_pressure")) {
+      const other = key === "flow" ? "discharge_pressure" : "flow";
+      return [{ code: "duplicate_address", words: `reads the same address as pump-2.${other} (unit 2, holding 258, f32): correct one of them` }];
+    }
+    return [];
+  }
+
+  /** Two short gaps, one long one, and one that lasts. */
+  gaps(query) {
+    if (!this.busy) return [];
+    const gap = (source, tags, from, to, cause, words, count) => ({
+      source, tags, tag_count: tags.length, from: iso(this.base - from * HOUR), to: to === null ? null : iso(this.base - to * HOUR), cause, words, count, filled_at: null,
+    });
+    const of = (name) => SIGNALS[ASSETS.find((asset) => asset.name === name).kind].map(([key]) => `${name}.${key}`);
+    const all = [
+      gap("cell-3", of("motor-4"), 1.2, null, "silent", "the device does not answer", 21_600),
+      gap("plc-utilities", [], 4.4, 4.1, "disconnected", "the device is not connected", 23_760),
+      gap("plc-utilities", ["pump-1.flow"], 7.5, 6.9, "refused", "the device refuses the address or the item", 2_160),
+      gap(null, [], 15, 13.8, "gateway_stopped", "the gateway was not running", 0),
+    ];
+    const tag = query.get("tag");
+    const source = query.get("source") ?? (tag && ASSETS.find(({ name }) => tag.startsWith(`${name}.`))?.source);
+    return all.filter((loss) => (!source || loss.source === null || loss.source === source) && (!tag || loss.tags.length === 0 || loss.tags.includes(tag)));
+  }
+
+  /** What is missing has no points either. */
+  isMissing(tag, at) {
+    return this.gaps(new URLSearchParams({ tag })).some(({ from, to }) => at > Date.parse(from) && (to === null || at < Date.parse(to)));
   }
 
   rulOf(asset) {
@@ -281,8 +321,7 @@ export class FakePlant {
     const answer = { id: tagId, unit: signal[1], level: step > 60_000 ? `${step / 60_000}min` : "raw", at: [], min: [], max: [], mean: [], quality: [] };
     const end = Math.min(to, this.now());
     for (let time = Math.max(from, this.base - 60 * HOUR); time < end; time += step) {
-      // The line was down for a while: gaps stay gaps.
-      if (time > this.base - 15 * HOUR && time < this.base - 13.8 * HOUR) continue;
+      if (this.isMissing(tagId, time)) continue;
       const values = Array.from({ length: Math.min(8, step / 60_000) }, (_, index) => this.valueAt(asset, signal, time + index * 60_000));
       answer.at.push(time);
       answer.min.push(Math.min(...values));
@@ -353,6 +392,61 @@ export class FakePlant {
         timeouts: 0, refusals: 0, sessions: 1, bytes_received: Math.round(wall * 3_100), round_trip_p50_ms: 4.1, round_trip_p99_ms: 18.3,
       },
     ];
+  }
+
+  connectorList() {
+    if (this.scenario === "empty") return [];
+    return this.connectors().map((connector) => {
+      const modbus = connector.protocol === "modbus";
+      const names = modbus ? ["unit 1", "unit 2", "unit 3", "unit 4"] : ["server"];
+      const units = names.map((name, index) => {
+        const silent = connector.silent.includes(name);
+        return {
+          name,
+          condition: silent ? "silent, asked again in 12 s" : "answers",
+          requests: Math.round(connector.requests / names.length),
+          requests_per_s: silent ? 0.1 : modbus ? 10 : 2,
+          timeouts: silent ? 71 : 0,
+          refusals: index === 1 && this.busy ? [{ code: 2, text: "02", words: "illegal data address: the device has no such register", count: 14 }] : [],
+          bytes_received: Math.round(connector.bytes_received / names.length),
+          round_trip_p50_ms: silent ? null : 2.1 + index * 0.3,
+          round_trip_p99_ms: silent ? null : 9.8 + index,
+          lateness_p99_ms: modbus ? 14 + index : null,
+        };
+      });
+      const tags = this.assetList.filter(({ source }) => source === connector.name).flatMap((asset) => this.tagsOf(asset));
+      const flags = tags.filter((tag) => tag.flags.length > 0).map((tag) => ({ tag: tag.id, flags: tag.flags }));
+      return {
+        ...connector,
+        condition: connector.silent.length > 0 ? `connected, but without an answer from ${connector.silent.join(", ")}` : "data flows",
+        requests_per_s: units.reduce((sum, unit) => sum + unit.requests_per_s, 0),
+        reconnects: connector.sessions - 1,
+        lateness_p99_ms: modbus ? 17 : null,
+        unit_count: units.length,
+        flagged: flags.length,
+        units,
+        exchanges: modbus ? this.exchanges(units) : [],
+        flags,
+      };
+    });
+  }
+
+  exchanges(units) {
+    const second = Math.floor(this.now() / 1_000) * 1_000;
+    return Array.from({ length: 20 }, (_, index) => {
+      const unit = units[index % units.length];
+      const silent = unit.round_trip_p50_ms === null;
+      const refused = unit.refusals.length > 0 && index % 8 === 1;
+      return {
+        at: iso(second - index * 100),
+        unit: unit.name,
+        request: "read 12 holding registers from 256",
+        request_hex: "1A 2B 00 00 00 06 01 03 01 00 00 0C",
+        answer: silent ? "nothing within 800 ms" : refused ? "exception 02: illegal data address" : "12 registers",
+        answer_hex: silent ? "" : refused ? "1A 2B 00 00 00 03 01 83 02" : "1A 2B 00 00 00 1B 01 03 18 40 86 66 66 42 78 00 00 40 89 99 9A 41 AB 33 33 40 06 66 66 42 58 00 00",
+        round_trip_ms: silent ? 800 : 2.1,
+      };
+    });
   }
 
   uplink() {

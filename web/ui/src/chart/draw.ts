@@ -104,6 +104,23 @@ export function drawDoubt(plot: uPlot, stretches: readonly [number, number][], c
   });
 }
 
+/** Nothing is known between these times: a grey band from top to foot, with edges, and a bar at the head. */
+export function drawGaps(plot: uPlot, gaps: readonly { from: number; to: number }[], colours: Palette): void {
+  inside(plot, (context, ratio) => {
+    const { top, height } = plot.bbox;
+    for (const { from, to } of gaps) {
+      const left = plot.valToPos(from, "x", true);
+      const right = Math.max(left + 2 * ratio, plot.valToPos(to, "x", true));
+      context.fillStyle = colours.hair;
+      context.fillRect(left, top, right - left, height);
+      context.fillStyle = colours.line;
+      context.fillRect(left, top, right - left, 3 * ratio);
+      context.fillRect(left, top, ratio, height);
+      context.fillRect(right - ratio, top, ratio, height);
+    }
+  });
+}
+
 /** Pales what lies after this time: it is forecast, not fact. */
 export function drawVeil(plot: uPlot, x: number, colours: Palette): void {
   inside(plot, (context) => {

@@ -95,7 +95,35 @@ export interface TagValue {
   range: [number, number] | null;
   failure: { above?: number; below?: number } | null;
   source: string;
+  /** Where it lies at its source; null for numbers computed from waveforms. */
+  address: string | null;
+  flags: Flag[];
   is_waveform: boolean;
+}
+
+export type FlagCode = "duplicate_address" | "duplicate_time" | "frozen" | "out_of_range";
+
+/** What is suspicious about a tag, in the server's words. */
+export interface Flag {
+  code: FlagCode;
+  words: string;
+}
+
+/** A gap in the data. */
+export interface Loss {
+  /** Null for all sources. */
+  source: string | null;
+  /** Empty for all tags of the source. */
+  tags: string[];
+  tag_count: number;
+  from: string;
+  /** Null while it lasts. */
+  to: string | null;
+  cause: string;
+  /** The cause in the server's words. */
+  words: string;
+  count: number;
+  filled_at: string | null;
 }
 
 export interface AssetDetail extends Asset {
@@ -160,6 +188,18 @@ export interface Alarm {
   contributions: Contribution[];
 }
 
+export interface CertificateInfo {
+  sha256: string;
+  sha1: string;
+  trust: "own" | "trusted" | "rejected";
+  subject: string;
+  application_uri: string | null;
+  hosts: string[];
+  not_before: string;
+  not_after: string;
+  expiry: string | null;
+}
+
 export interface Connector {
   name: string;
   protocol: string;
@@ -179,6 +219,52 @@ export interface Connector {
   bytes_received: number;
   round_trip_p50_ms: number | null;
   round_trip_p99_ms: number | null;
+}
+
+export interface ConnectorSummary extends Connector {
+  condition: string;
+  requests_per_s: number;
+  reconnects: number;
+  lateness_p99_ms: number | null;
+  unit_count: number;
+  flagged: number;
+}
+
+export interface Refusal {
+  code: number;
+  text: string;
+  words: string;
+  count: number;
+}
+
+export interface Unit {
+  name: string;
+  condition: string;
+  requests: number;
+  requests_per_s: number;
+  timeouts: number;
+  refusals: Refusal[];
+  bytes_received: number;
+  round_trip_p50_ms: number | null;
+  round_trip_p99_ms: number | null;
+  lateness_p99_ms: number | null;
+}
+
+export interface Exchange {
+  at: string;
+  unit: string;
+  request: string;
+  request_hex: string;
+  answer: string;
+  answer_hex: string;
+  round_trip_ms: number;
+}
+
+export interface ConnectorDetail extends ConnectorSummary {
+  at: string;
+  units: Unit[];
+  exchanges: Exchange[];
+  flags: { tag: string; flags: Flag[] }[];
 }
 
 export interface UplinkTotals {

@@ -5,6 +5,7 @@ export type Route =
   | { page: "asset"; id: string }
   | { page: "alarms"; tab: "active" | "history" }
   | { page: "connectors" }
+  | { page: "connector"; name: string }
   | { page: "uplink" }
   | { page: "missing"; path: string };
 
@@ -24,12 +25,17 @@ export function parsePath(path: string): Route {
   if (head === "alarms" && parts.length === 1) return { page: "alarms", tab: "active" };
   if (head === "alarms" && second === "history" && parts.length === 2) return { page: "alarms", tab: "history" };
   if (head === "connectors" && parts.length === 1) return { page: "connectors" };
+  if (head === "connectors" && second !== undefined && parts.length === 2) return { page: "connector", name: second };
   if (head === "uplink" && parts.length === 1) return { page: "uplink" };
   return { page: "missing", path };
 }
 
 export function assetPath(id: string, query = ""): string {
   return `/asset/${encodeURIComponent(id)}${query}`;
+}
+
+export function connectorPath(name: string): string {
+  return `/connectors/${encodeURIComponent(name)}`;
 }
 
 /** A window on plant time: the last so many seconds, or a fixed stretch. Seconds since 1970. */

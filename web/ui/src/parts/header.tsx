@@ -17,7 +17,8 @@ const PAGES = [
 ] as const satisfies readonly { page: string; href: string; icon: IconName }[];
 
 export function NavLinks() {
-  const here = route.value.page;
+  const { page } = route.value;
+  const here = page === "connector" ? "connectors" : page;
   const { alarmsActive } = live.value;
   return (
     <ul class="nav-links">

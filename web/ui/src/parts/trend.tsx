@@ -3,14 +3,16 @@
 import type uPlot from "uplot";
 import { useMemo, useRef } from "preact/hooks";
 import { signal, type Signal } from "@preact/signals";
-import { drawDoubt, drawLimit, drawMarks } from "../chart/draw.ts";
+import { drawDoubt, drawGaps, drawLimit, drawMarks } from "../chart/draw.ts";
 import type { Palette } from "../chart/palette.ts";
 import { Plot, timeAxis, valueAxis } from "../chart/plot.tsx";
 import { t } from "../i18n/index.ts";
-import { fixed, moment, number, perHour, plain, withUnit } from "../lib/format.ts";
+import { duration, fixed, moment, number, perHour, plain, withUnit } from "../lib/format.ts";
+import { gapAt, gapLength, type Gap } from "../lib/gaps.ts";
 import { doubtful, hasBand, marksWithin, nearest, slopePerHour, toSeries, type Series } from "../lib/series.ts";
 import type { Mark, TagHistory, TagValue } from "../lib/types.ts";
 import { now } from "../stream.ts";
+import { causeText, GapList } from "./gaps.tsx";
 
 /** Where the cursor stands, in seconds; shared by all panels of a page. */
 export const cursorAt: Signal<number | null> = signal(null);
@@ -19,6 +21,7 @@ interface Props {
   tag: TagValue;
   history: TagHistory | null;
   marks: readonly Mark[];
+  gaps: readonly Gap[];
   range: [number, number];
   /** The lowest of the stack carries the time axis. */
   last: boolean;
@@ -67,8 +70,17 @@ function summary(tag: TagValue, series: Series): string {
     .join(", ");
 }
 
-function Readout({ tag, series }: { tag: TagValue; series: Series }) {
+function Readout({ tag, series, gaps }: { tag: TagValue; series: Series; gaps: readonly Gap[] }) {
   const x = cursorAt.value;
+  const gap = x === null ? null : gapAt(gaps, x);
+  if (gap !== null) {
+    const length = duration(gapLength(gap.loss, now.peek()));
+    return (
+      <span class="trend-summary trend-cursor" aria-live="polite">
+        {t.gaps.noValue(causeText(gap.loss), length)}
+      </span>
+    );
+  }
   const index = x === null ? null : nearest(series.x, x);
   if (index === null) return <span class="trend-summary">{summary(tag, series)}</span>;
   const value = series.mean[index] ?? null;
@@ -117,6 +129,7 @@ interface Scene {
   tag: TagValue;
   series: Series;
   marks: readonly Mark[];
+  gaps: readonly Gap[];
   range: [number, number];
   onZoom: (from: number, to: number) => void;
 }
@@ -168,13 +181,14 @@ function decimalsOfStep(step: number): number {
 }
 
 function paint(plot: uPlot, scene: Scene, colours: Palette): void {
+  drawGaps(plot, scene.gaps, colours);
   drawDoubt(plot, doubtful(scene.series), colours);
   const limit = limitOf(scene.tag);
   if (limit !== null) drawLimit(plot, limit, t.trends.limit(plain(limit, scene.tag.unit)), colours);
   drawMarks(plot, marksWithin(scene.marks, ...scene.range), colours);
 }
 
-export function TrendPanel({ tag, history, marks, range, last, onZoom }: Props) {
+export function TrendPanel({ tag, history, marks, gaps, range, last, onZoom }: Props) {
   const series = useMemo(() => (history ? toSeries(history) : null), [history]);
   const data = useMemo(
     () => (series ? ([series.x, series.min, series.max, series.mean] as uPlot.AlignedData) : null),
@@ -182,7 +196,7 @@ export function TrendPanel({ tag, history, marks, range, last, onZoom }: Props) 
   );
   const plot = useRef<uPlot | null>(null);
   const scene = useRef<Scene | null>(null);
-  if (series) scene.current = { tag, series, marks, range, onZoom };
+  if (series) scene.current = { tag, series, marks, gaps, range, onZoom };
   const band = series !== null && hasBand(series);
   const level = history ? (t.trends.level[history.level] ?? t.trends.bucket(history.level)) : "";
 
@@ -201,7 +215,7 @@ export function TrendPanel({ tag, history, marks, range, last, onZoom }: Props) 
     <div class="trend">
       <div class="trend-head">
         <h3>{tag.signal}</h3>
-        {series && <Readout tag={tag} series={series} />}
+        {series && <Readout tag={tag} series={series} gaps={gaps} />}
         <span class="trend-level">{level}</span>
       </div>
       {data && series && series.x.length > 0 ? (
@@ -220,7 +234,10 @@ export function TrendPanel({ tag, history, marks, range, last, onZoom }: Props) 
       ) : (
         <p class="trend-empty">{history ? t.trends.empty : t.app.loading}</p>
       )}
-      {series && series.x.length > 0 && <Table tag={tag} series={series} />}
+      <div class="trend-more">
+        {series && series.x.length > 0 && <Table tag={tag} series={series} />}
+        <GapList signal={tag.signal} gaps={gaps} />
+      </div>
     </div>
   );
 }

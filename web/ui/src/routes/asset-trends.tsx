@@ -4,7 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get, segment } from "../api.ts";
 import { t } from "../i18n/index.ts";
 import { millis, moment } from "../lib/format.ts";
-import type { AssetDetail, TagHistory, TagValue } from "../lib/types.ts";
+import { gapsWithin } from "../lib/gaps.ts";
+import type { AssetDetail, Loss, TagHistory, TagValue } from "../lib/types.ts";
 import { bounds, pan, parseWindow, PRESETS_S, windowQuery, zoom, type Window } from "../lib/view.ts";
 import { Panel, Problem } from "../parts/common.tsx";
 import { Icon } from "../parts/icons.tsx";
@@ -15,6 +16,7 @@ import { live, now, stopped } from "../stream.ts";
 const MOST_SIGNALS = 6;
 const DEFAULT_SIGNALS = 3;
 const REFRESH_MS = 3_000;
+const MOST_GAPS = 500;
 
 /** What explains most first: the tag of the estimate, then the largest contributions, then the rest. */
 function defaultSignals(asset: AssetDetail): string[] {
@@ -40,6 +42,8 @@ function setWindow(view: Window): void {
 
 interface Loaded {
   histories: ReadonlyMap<string, TagHistory>;
+  /** By signal; empty where they could not be had. */
+  losses: ReadonlyMap<string, readonly Loss[]>;
   range: [number, number];
   error: ApiError | null;
 }
@@ -51,7 +55,7 @@ function points(): number {
 /** Fetches the window of every chosen signal; while it follows, again and again, but never two rounds at once. */
 function useHistories(signals: readonly string[], view: Window): Loaded {
   const nowS = () => (millis(now.peek()) ?? 0) / 1_000;
-  const [loaded, setLoaded] = useState<Loaded>({ histories: new Map(), range: bounds(view, nowS()), error: null });
+  const [loaded, setLoaded] = useState<Loaded>({ histories: new Map(), losses: new Map(), range: bounds(view, nowS()), error: null });
   const key = `${signals.join()}|${JSON.stringify(view)}|${now.value === null}`;
   const round = useRef(0);
   useEffect(() => {
@@ -62,9 +66,11 @@ function useHistories(signals: readonly string[], view: Window): Loaded {
       round.current += 1;
       const range = bounds(view, nowS());
       const search = `?from=${isoOf(range[0])}&to=${isoOf(range[1])}&points=${points()}`;
+      const missing = lossesOf(signals, range, abort.signal);
       const answers = await Promise.allSettled(
         signals.map((id) => get<TagHistory>(`/tags/${segment(id)}/history${search}`, abort.signal)),
       );
+      const losses = await missing;
       if (abort.signal.aborted) return;
       const histories = new Map<string, TagHistory>();
       let error: ApiError | null = null;
@@ -73,7 +79,7 @@ function useHistories(signals: readonly string[], view: Window): Loaded {
         if (answer.status === "fulfilled" && id !== undefined) histories.set(id, answer.value);
         else if (answer.status === "rejected" && answer.reason instanceof ApiError) error = answer.reason;
       });
-      setLoaded((old) => ({ histories: error ? new Map([...old.histories, ...histories]) : histories, range, error }));
+      setLoaded((old) => ({ histories: error ? new Map([...old.histories, ...histories]) : histories, losses, range, error }));
       if (view.follow) timer = window.setTimeout(again, REFRESH_MS);
     };
     const again = () => {
@@ -88,6 +94,23 @@ function useHistories(signals: readonly string[], view: Window): Loaded {
     };
   }, [key]);
   return loaded;
+}
+
+/** Why data is missing. Trends are shown without, should this fail: the line has its gaps all the same. */
+async function lossesOf(
+  signals: readonly string[],
+  [from, to]: [number, number],
+  signal: AbortSignal,
+): Promise<Map<string, readonly Loss[]>> {
+  const window = `from=${isoOf(from)}&to=${isoOf(to)}&limit=${MOST_GAPS}`;
+  const ask = (id: string) => get<{ losses: Loss[] }>(`/losses?tag=${encodeURIComponent(id)}&${window}`, signal);
+  const answers = await Promise.allSettled(signals.map(ask));
+  const found = new Map<string, readonly Loss[]>();
+  answers.forEach((answer, index) => {
+    const id = signals[index];
+    if (answer.status === "fulfilled" && id !== undefined) found.set(id, answer.value.losses);
+  });
+  return found;
 }
 
 function isoOf(seconds: number): string {
@@ -180,6 +203,10 @@ function Legend() {
         <span class="key key-doubt" />
         {t.trends.legendDoubt}
       </li>
+      <li>
+        <span class="key key-gap" />
+        {t.gaps.legend}
+      </li>
     </ul>
   );
 }
@@ -187,7 +214,7 @@ function Legend() {
 export function Trends({ asset }: { asset: AssetDetail }) {
   const view = parseWindow(query.value);
   const selected = chosen(asset);
-  const { histories, range, error } = useHistories(selected, view);
+  const { histories, losses, range, error } = useHistories(selected, view);
   const shown = selected.flatMap((id) => asset.tags.filter((tag) => tag.id === id));
   const custom = view.follow ? null : t.trends.custom(moment(view.from * 1_000, live.value.at), moment(view.to * 1_000, live.value.at));
   return (
@@ -203,6 +230,7 @@ export function Trends({ asset }: { asset: AssetDetail }) {
           tag={tag}
           history={histories.get(tag.id) ?? null}
           marks={asset.marks}
+          gaps={gapsWithin(losses.get(tag.id) ?? [], range)}
           range={range}
           last={index === shown.length - 1}
           onZoom={(from, to) => setWindow({ follow: false, from, to })}
