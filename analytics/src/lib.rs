@@ -26,4 +26,4 @@ mod snapshot;
 pub use config::AnalyticsConfig;
 pub use engine::{Engine, Input, Output};
 pub use features::statistics::waveform_feature;
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, is_learning_kept};

@@ -65,6 +65,8 @@ pub struct TagStatus {
 pub struct PlantStatus {
     /// Plant time.
     pub at: Timestamp,
+    /// The plant whose ids these are: a changed configuration comes with another one.
+    pub plant: Arc<Plant>,
     /// By asset id.
     pub assets: Vec<AssetStatus>,
     /// By tag id.

@@ -3,6 +3,8 @@
 //! Nothing here waits for the disk, the browser or the broker: what the engine says goes into a bounded channel to the
 //! store writer, and if that is full, raw history is thinned while alarm transitions wait in memory.
 
+mod inlets;
+
 use std::{
     sync::{
         Arc,
@@ -20,11 +22,12 @@ use bellwether_domain::{
 use bellwether_store::Maintenance;
 use bellwether_web::CommandRequest;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior, interval},
 };
 use tracing::{error, warn};
 
+use self::inlets::Inlets;
 use crate::{clock::Clock, gaps::Gaps, northbound::json, systemd};
 
 /// Batches that may wait between the sources and the engine. When full, a source drops its batch, counts it and records
@@ -45,6 +48,20 @@ const STATUS_PERIOD: Duration = Duration::from_millis(500);
 
 /// How often the engine's state is saved, besides at each alarm transition and at the stop.
 const SNAPSHOT_PERIOD: Duration = Duration::from_secs(60);
+
+/// Changes of the plant that may wait; the one who asks waits for the answer, so there is never more than one.
+pub const PLANT_QUEUE: usize = 1;
+
+/// Another plant for the engine, and where its sources put what they read.
+#[derive(Debug)]
+pub struct PlantChange {
+    /// The plant from now on.
+    pub plant: Arc<Plant>,
+    /// From the sources that speak in its ids. Those that were left alone go on with theirs.
+    pub batches: mpsc::Receiver<Batch>,
+    /// Whether the engine has changed over; if not, nothing has happened.
+    pub reply: oneshot::Sender<Result<(), &'static str>>,
+}
 
 /// What one cycle of the pump gives the store writer.
 #[derive(Debug, Default)]
@@ -67,6 +84,8 @@ pub struct Commit {
     pub maintenance: Vec<Maintenance>,
     /// Serialised engine state.
     pub snapshot: Option<Vec<u8>>,
+    /// The plant whose ids the *next* commits speak in, if it is another one.
+    pub next_plant: Option<Arc<Plant>>,
 }
 
 impl Commit {
@@ -79,6 +98,7 @@ impl Commit {
             && self.open_losses.is_none()
             && self.maintenance.is_empty()
             && self.snapshot.is_none()
+            && self.next_plant.is_none()
     }
 
     /// Takes over everything of `later` that must not be lost: all but the raw readings.
@@ -101,6 +121,8 @@ pub struct Channels {
     pub batches: mpsc::Receiver<Batch>,
     /// From the dashboard.
     pub commands: mpsc::Receiver<CommandRequest>,
+    /// From whoever applies a changed configuration.
+    pub plants: mpsc::Receiver<PlantChange>,
     /// To the store writer.
     pub commits: mpsc::Sender<Commit>,
     /// To dashboard and uplinks.
@@ -119,7 +141,14 @@ pub struct Pump {
     engine: Engine,
     plant: Arc<Plant>,
     clock: Clock,
-    channels: Channels,
+    inlets: Inlets,
+    commands: mpsc::Receiver<CommandRequest>,
+    plants: mpsc::Receiver<PlantChange>,
+    commits: mpsc::Sender<Commit>,
+    status: watch::Sender<Arc<PlantStatus>>,
+    gap_status: watch::Sender<Arc<GapStatus>>,
+    raw_equivalent_bytes: Arc<AtomicU64>,
+    thinned: Arc<AtomicU64>,
     gaps: Gaps,
     /// Outputs of the step at hand; kept to reuse its memory.
     outputs: Vec<Output>,
@@ -134,6 +163,7 @@ pub struct Pump {
 enum Event {
     Batch(Batch),
     Command(CommandRequest),
+    Plant(PlantChange),
     Tick,
     Closed,
 }
@@ -159,7 +189,14 @@ impl Pump {
             engine,
             plant,
             clock,
-            channels,
+            inlets: Inlets::new(channels.batches),
+            commands: channels.commands,
+            plants: channels.plants,
+            commits: channels.commits,
+            status: channels.status,
+            gap_status: channels.gaps,
+            raw_equivalent_bytes: channels.raw_equivalent_bytes,
+            thinned: channels.thinned,
             outputs: Vec::new(),
             waiting,
             thinning: None,
@@ -180,17 +217,21 @@ impl Pump {
         loop {
             let event = tokio::select! {
                 biased;
-                command = self.channels.commands.recv(), if !self.channels.commands.is_closed() => {
+                command = self.commands.recv(), if !self.commands.is_closed() => {
                     command.map_or(Event::Tick, Event::Command)
                 }
-                batch = self.channels.batches.recv() => batch.map_or(Event::Closed, Event::Batch),
+                Some(change) = self.plants.recv() => Event::Plant(change),
+                batch = self.inlets.recv() => batch.map_or(Event::Closed, Event::Batch),
                 _ = ticks.tick() => Event::Tick,
             };
-            if matches!(event, Event::Closed) {
-                break;
+            match event {
+                Event::Closed => break,
+                Event::Plant(change) => self.change_plant(change)?,
+                event => {
+                    let commit = self.cycle(event)?;
+                    self.hand_on(commit)?;
+                }
             }
-            let commit = self.cycle(event)?;
-            self.hand_on(commit)?;
             if let Some(period) = watchdog_period
                 && watchdog_due.elapsed() >= period
             {
@@ -211,7 +252,7 @@ impl Pump {
                 self.step(now, Input::Readings(&readings), &mut commit);
                 let bytes: u64 =
                     readings.iter().map(|r| json::raw_equivalent_bytes(&self.plant, r)).sum();
-                self.channels.raw_equivalent_bytes.fetch_add(bytes, Ordering::Relaxed);
+                self.raw_equivalent_bytes.fetch_add(bytes, Ordering::Relaxed);
                 commit.readings = readings;
             }
             Event::Batch(Batch::Waveform(waveform)) => {
@@ -219,12 +260,12 @@ impl Pump {
                 self.step(now, Input::Waveform(&waveform), &mut commit);
                 // A burst sent raw would cost at least its samples in four-byte numbers.
                 let bytes = waveform.samples.len() as u64 * 4;
-                self.channels.raw_equivalent_bytes.fetch_add(bytes, Ordering::Relaxed);
+                self.raw_equivalent_bytes.fetch_add(bytes, Ordering::Relaxed);
                 commit.readings = features(&self.plant, &waveform);
             }
             Event::Batch(Batch::Loss(loss)) => commit.losses.push(self.gaps.record(loss)),
             Event::Command(request) => self.command(now, request, &mut commit),
-            Event::Tick | Event::Closed => {
+            Event::Tick | Event::Plant(_) | Event::Closed => {
                 self.step(now, Input::Tick, &mut commit);
                 commit.losses.extend(self.gaps.tick(now));
                 commit.open_losses = self.gaps.changed(now);
@@ -238,11 +279,47 @@ impl Pump {
             self.snapshot_due = instant + SNAPSHOT_PERIOD;
         }
         if !commit.alerts.is_empty() || instant >= self.status_due {
-            self.channels.gaps.send_replace(Arc::new(self.gaps.status(now)));
-            self.channels.status.send_replace(Arc::new(self.engine.status(now)));
+            self.gap_status.send_replace(Arc::new(self.gaps.status(now)));
+            self.status.send_replace(Arc::new(self.engine.status(now)));
             self.status_due = instant + STATUS_PERIOD;
         }
         Ok(commit)
+    }
+
+    /// Changes over to another plant between two batches. What the engine still says about the old plant, the change
+    /// itself and what was learnt go to the writer as one commit, or not at all.
+    fn change_plant(&mut self, change: PlantChange) -> anyhow::Result<()> {
+        let PlantChange { plant, batches, reply } = change;
+        let permit = match (&self.waiting, self.commits.clone().try_reserve_owned()) {
+            (None, Ok(permit)) => permit,
+            (_, Err(mpsc::error::TrySendError::Closed(_))) => {
+                anyhow::bail!("the store writer is gone")
+            }
+            // What waits speaks in the old ids and must go first.
+            _ => {
+                if reply.send(Err("the disk is behind")).is_err() {
+                    warn!("whoever changed the configuration did not wait for the answer");
+                }
+                return Ok(());
+            }
+        };
+        let now = self.clock.now();
+        let mut commit = Commit { at: now, ..Commit::default() };
+        self.step(now, Input::Plant(Arc::clone(&plant)), &mut commit);
+        // Gaps speak in the old ids too: they end here, and those that last begin anew with the next sign of them.
+        commit.losses.extend(self.gaps.finish(now));
+        commit.open_losses = Some(Vec::new());
+        self.gaps.change(Arc::clone(&plant), now);
+        self.inlets.change(&self.plant, &plant, batches);
+        self.plant = Arc::clone(&plant);
+        commit.snapshot = Some(self.snapshot()?);
+        commit.next_plant = Some(plant);
+        permit.send(commit);
+        self.status.send_replace(Arc::new(self.engine.status(now)));
+        if reply.send(Ok(())).is_err() {
+            warn!("whoever changed the configuration did not wait for the answer");
+        }
+        Ok(())
     }
 
     fn step(&mut self, now: Timestamp, input: Input<'_>, commit: &mut Commit) -> Vec<CommandError> {
@@ -294,7 +371,7 @@ impl Pump {
             let loss = Loss::of_plant(from, commit.at, LossCause::StoreBehind, count);
             commit.losses.push(self.gaps.record(loss));
         }
-        match self.channels.commits.try_send(commit) {
+        match self.commits.try_send(commit) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(mut commit)) => {
                 if self.thinning.is_none() {
@@ -315,12 +392,12 @@ impl Pump {
     fn thin(&mut self, at: Timestamp, readings: usize) {
         let (_, count) = self.thinning.get_or_insert((at, 0));
         *count += readings as u64;
-        self.channels.thinned.fetch_add(readings as u64, Ordering::Relaxed);
+        self.thinned.fetch_add(readings as u64, Ordering::Relaxed);
     }
 
     async fn finish(mut self) -> anyhow::Result<()> {
         let now = self.clock.now();
-        self.channels.status.send_replace(Arc::new(self.engine.status(now)));
+        self.status.send_replace(Arc::new(self.engine.status(now)));
         let mut last = Commit {
             at: now,
             losses: self.gaps.finish(now),
@@ -332,11 +409,7 @@ impl Pump {
             waiting.absorb(last);
             last = waiting;
         }
-        self.channels
-            .commits
-            .send(last)
-            .await
-            .map_err(|_| anyhow::anyhow!("the store writer is gone"))
+        self.commits.send(last).await.map_err(|_| anyhow::anyhow!("the store writer is gone"))
     }
 }
 
@@ -416,6 +489,7 @@ mod tests {
         let channels = Channels {
             batches: mpsc::channel(1).1,
             commands: mpsc::channel(1).1,
+            plants: mpsc::channel(1).1,
             commits: mpsc::channel(1).0,
             status: watch::channel(Arc::default()).0,
             gaps: watch::channel(Arc::default()).0,

@@ -14,7 +14,7 @@ use bellwether_domain::{
 use bellwether_store::{Core, CoreCommit, History, HistoryBatch, Names, Outgoing, StoreError};
 use tokio::{
     sync::{Notify, mpsc, watch},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tracing::{error, info};
 
@@ -37,7 +37,7 @@ pub struct Writer {
     pub core: Core,
     /// Raw history and health history.
     pub history: History,
-    /// What ids are called.
+    /// What ids are called, until a commit brings another plant.
     pub plant: Arc<Plant>,
     /// The uplinks that get alerts and summaries.
     pub uplinks: Vec<String>,
@@ -57,13 +57,19 @@ struct Waiting {
     faults: Faults,
 }
 
+impl Waiting {
+    fn is_core_written(&self) -> bool {
+        self.core == CoreCommit { at: self.core.at, ..CoreCommit::default() }
+    }
+}
+
 impl Writer {
     /// Writes until the pump is gone, then writes what is left.
     ///
     /// # Errors
     /// If what must not be lost could not be written at the end.
-    pub async fn run(self, mut commits: mpsc::Receiver<Commit>) -> anyhow::Result<()> {
-        let names = Names::of(&self.plant);
+    pub async fn run(mut self, mut commits: mpsc::Receiver<Commit>) -> anyhow::Result<()> {
+        let mut names = Names::of(&self.plant);
         let mut waiting = Waiting::default();
         let mut history_due = interval(HISTORY_PERIOD);
         history_due.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -75,7 +81,15 @@ impl Writer {
             };
             let is_history_due = received.is_none();
             match received {
-                Some(Some(commit)) => self.take(commit, &mut waiting),
+                Some(Some(mut commit)) => {
+                    let next_plant = commit.next_plant.take();
+                    self.take(commit, &mut waiting);
+                    if let Some(plant) = next_plant {
+                        self.settle(&names, &mut waiting, &commits).await?;
+                        names = Names::of(&plant);
+                        self.plant = plant;
+                    }
+                }
                 Some(None) => break,
                 None => {}
             }
@@ -93,6 +107,28 @@ impl Writer {
         );
         info!("everything is on disk");
         Ok(())
+    }
+
+    /// Writes everything that speaks in the ids of the plant that is left, however long the disk takes: meanwhile
+    /// commits wait in their queue, and when that is full the pump thins raw history as for any slow disk.
+    async fn settle(
+        &self,
+        names: &Names,
+        waiting: &mut Waiting,
+        commits: &mpsc::Receiver<Commit>,
+    ) -> anyhow::Result<()> {
+        loop {
+            self.write_core(names, waiting).await;
+            self.write_history(names, waiting).await;
+            if waiting.is_core_written() && waiting.history == HistoryBatch::default() {
+                return Ok(());
+            }
+            anyhow::ensure!(
+                !commits.is_closed(),
+                "what was to be written before the configuration changed could not be: see the disk errors above"
+            );
+            sleep(HISTORY_PERIOD).await;
+        }
     }
 
     fn take(&self, commit: Commit, waiting: &mut Waiting) {
@@ -132,12 +168,17 @@ impl Writer {
     /// The worst quality among the asset's tags.
     fn quality(&self, asset: AssetId) -> Quality {
         let state = self.state.borrow();
-        let own = state.tags.iter().filter(|tag| self.plant.tag(tag.tag).asset == asset);
+        // The state may be of another plant already, or still.
+        let path = &self.plant.asset(asset).path;
+        let own = state
+            .tags
+            .iter()
+            .filter(|tag| state.plant.asset(state.plant.tag(tag.tag).asset).path == *path);
         own.map(|tag| tag.quality).fold(Quality::Good, Quality::worst)
     }
 
     async fn write_core(&self, names: &Names, waiting: &mut Waiting) {
-        if waiting.core == (CoreCommit { at: waiting.core.at, ..CoreCommit::default() }) {
+        if waiting.is_core_written() {
             return;
         }
         match self.core.commit(names, &waiting.core).await {

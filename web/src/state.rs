@@ -6,13 +6,18 @@ use axum::http::StatusCode;
 use bellwether_domain::{Command, CommandError, GatewayStatus, Outcome};
 use bellwether_store::Reader;
 use tokio::{
-    sync::{Semaphore, mpsc::error::TrySendError, oneshot},
+    sync::{
+        Semaphore,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CertificateDesk, CommandRequest, WebState, frames::Frames, history::Sparks, problem::Problem,
+    CertificateDesk, CommandRequest, ConfigRequest, WebState, frames::Frames, history::Sparks,
+    problem::Problem,
 };
 
 /// Every bound of the web server in one place; tests use smaller ones.
@@ -94,6 +99,11 @@ impl App {
 
     pub(crate) fn reader(&self) -> &Reader {
         &self.web.reader
+    }
+
+    /// Where questions about the configuration go.
+    pub(crate) fn configs(&self) -> &mpsc::Sender<ConfigRequest> {
+        &self.web.configs
     }
 
     /// Whether the gateway still publishes its status.

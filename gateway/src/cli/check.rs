@@ -7,7 +7,7 @@ use bellwether_connectors::{modbus, opcua};
 use super::say::say;
 use crate::{
     clock::Clock,
-    config::{Config, SourceSetup},
+    config::{Loaded, SourceSetup},
     security,
 };
 
@@ -20,8 +20,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.config)?;
-        let setup = config.setup(&self.config, 1.0)?;
+        let Loaded { config, setup, .. } = Loaded::read(&self.config)?;
         let count = |count: usize, noun: &str| {
             format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
         };
