@@ -177,9 +177,8 @@ async fn check(source: &modbus::Source, expected: &[Result<u16, Reason>]) -> Con
             () = watching => {}
         }
     };
-    if timeout(STARTING, both).await.is_err() {
-        panic!("{expected:?} never came: {last:?}, {:?}", status.get());
-    }
+    let ended = timeout(STARTING, both).await;
+    assert!(ended.is_ok(), "{expected:?} never came: {last:?}, {:?}", status.get());
     status.get()
 }
 
