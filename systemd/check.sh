@@ -37,9 +37,11 @@ if [ -x "$binary" ]; then
   strip -o "$stage/usr/bin/bellwether" "$binary"
 else
   skip "no binary at $binary (cargo build makes it): a stand-in takes its place, the configuration is not read"
-  cp "$(command -v true)" "$stage/usr/bin/bellwether"
+  cp "$(type -P true)" "$stage/usr/bin/bellwether"
   binary=
 fi
+# ExecReload wants it; a stand-in will do for looking at the unit.
+cp "$(type -P true)" "$stage/usr/bin/kill"
 cp "$top/systemd/bellwether.service" "$stage/usr/lib/systemd/system/"
 cp "$top/systemd/bellwether.sysusers" "$stage/usr/lib/sysusers.d/bellwether.conf"
 cp "$top/systemd/bellwether.tmpfiles" "$stage/usr/lib/tmpfiles.d/bellwether.conf"

@@ -90,6 +90,7 @@ pub(crate) struct Versions {
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ApplyQuery {
     /// Validate and tell what would change, and change nothing.
     #[serde(default)]
