@@ -113,9 +113,12 @@ impl Acquisition {
     }
 
     /// Tells who runs now, in this order.
+    /// Sources that go on speak in the ids they began with; where their tags lie is told in those of the running plant.
     pub fn tell(&self, sources: &[SourceSetup]) {
         let status = |source: &SourceSetup| {
-            self.running.get(source.name()).map(|running| running.status.clone())
+            let running = self.running.get(source.name())?;
+            running.status.update(|status| status.addresses = source.status().addresses);
+            Some(running.status.clone())
         };
         self.cells.send_replace(sources.iter().filter_map(status).collect());
     }

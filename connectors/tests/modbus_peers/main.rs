@@ -116,7 +116,7 @@ fn listening(port: u16) {
 /// A source with u16 holding registers; `way` leads to it.
 fn source(way: &str, timeout_ms: u64, tags: &[(u8, u16)]) -> modbus::Source {
     let mut text =
-        format!("name = \"peer\"\n{way}\npoll_interval_ms = 50\ntimeout_ms = {timeout_ms}\n");
+        format!("name = \"peer\"\n{way}\npoll_interval_ms = 150\ntimeout_ms = {timeout_ms}\n");
     for (unit, address) in tags {
         text += &format!(
             "[[tag]]\nname = \"t{unit}.{address}\"\nasset = \"a/b/c\"\nunit_id = {unit}\n\

@@ -117,7 +117,7 @@ fn registers_that_overlap_with_different_types_are_named() {
     check(
         "address = 2",
         "address = 1",
-        &["pump-1.vibration", "pump-1.current", "both read holding register 1 of unit 1"],
+        &["pump-1.vibration", "pump-1.current", "both read holding register 1 (40002) of unit 1"],
     );
 }
 
