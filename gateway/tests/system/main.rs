@@ -4,6 +4,7 @@ mod apply;
 mod bad_input;
 mod browse;
 mod closed_pipe;
+mod gaps;
 mod recordings;
 mod security;
 mod story;

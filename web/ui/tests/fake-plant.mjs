@@ -441,10 +441,17 @@ export class FakePlant {
         unit_count: units.length,
         flagged: flags.length,
         units,
-        exchanges: modbus ? this.exchanges(units) : [],
+        exchanges: modbus ? this.exchanges(units) : this.publishes(),
         flags,
       };
     });
+  }
+
+  /** The OPC UA library tells no bytes. */
+  publishes() {
+    const second = Math.floor(this.now() / 1_000) * 1_000;
+    const one = (index) => ({ at: iso(second - index * 1_000), unit: "server", request: "publish", request_hex: "", answer: "what has changed", answer_hex: "", round_trip_ms: 0 });
+    return Array.from({ length: 20 }, (_, index) => one(index));
   }
 
   exchanges(units) {

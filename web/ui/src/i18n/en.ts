@@ -407,6 +407,7 @@ export const en = {
     never: "none",
     exchanges: "Last exchanges",
     noExchanges: "No exchange has been recorded yet.",
+    newestFirst: "Newest first.",
     exchangesHint: "Newest first. Open one to see its bytes.",
     asked: "Asked",
     answered: "Answered",

@@ -104,7 +104,10 @@ export function perHour(value: number, ucum: string): string {
 }
 
 export function quantity(value: number | null | undefined, ucum: string, span?: number): Quantity {
-  return { number: number(value, span), unit: unitText(ucum) };
+  const unit = unitText(ucum);
+  // A bare whole number counts or says on and off: decimals would pretend a measurement.
+  const whole = unit === "" && Number.isInteger(value);
+  return { number: whole ? fixed(value ?? 0, 0) : number(value, span), unit };
 }
 
 /** Number and unit in one text, a no-break space between them. */

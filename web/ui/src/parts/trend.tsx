@@ -13,6 +13,7 @@ import { doubtful, hasBand, marksWithin, nearest, slopePerHour, toSeries, type S
 import type { Mark, TagHistory, TagValue } from "../lib/types.ts";
 import { now } from "../stream.ts";
 import { causeText, GapList } from "./gaps.tsx";
+import { liveTag } from "./values.tsx";
 
 /** Where the cursor stands, in seconds; shared by all panels of a page. */
 export const cursorAt: Signal<number | null> = signal(null);
@@ -82,7 +83,7 @@ function Readout({ tag, series, gaps }: { tag: TagValue; series: Series; gaps: r
     );
   }
   const index = x === null ? null : nearest(series.x, x);
-  if (index === null) return <span class="trend-summary">{summary(tag, series)}</span>;
+  if (index === null) return <span class="trend-summary">{summary(liveTag(tag), series)}</span>;
   const value = series.mean[index] ?? null;
   const at = (series.x[index] ?? 0) * 1_000;
   return (

@@ -51,7 +51,7 @@ function UnitRow({ unit }: { unit: Unit }) {
       <td class="cell-condition">
         <span class="cell-words">{unit.condition}</span>
       </td>
-      <td class="cell-number">{rate(unit.requests_per_s)}</td>
+      <td class="cell-number">{rate(unit.requests_per_s > 0 || unit.requests === 0 ? unit.requests_per_s : null)}</td>
       <td class="cell-number">{milliseconds(unit.round_trip_p50_ms)}</td>
       <td class="cell-number">{milliseconds(unit.round_trip_p99_ms)}</td>
       <td class="cell-number">{milliseconds(unit.lateness_p99_ms)}</td>
@@ -114,19 +114,33 @@ function Bytes({ label, words, hex }: { label: string; words: string; hex: strin
   );
 }
 
+function hasBytes(e: Exchange): boolean {
+  return e.request_hex !== "" || e.answer_hex !== "";
+}
+
 function ExchangeRow({ exchange: e }: { exchange: Exchange }) {
+  const line = (
+    <>
+      <span class="exchange-when">
+        <Time at={e.at}>{clock(e.at)}</Time>
+      </span>
+      <span class="exchange-unit">{e.unit}</span>
+      <span class="exchange-asked">{e.request}</span>
+      <span class="exchange-answer">{e.answer}</span>
+      <span class="exchange-took">{milliseconds(e.round_trip_ms > 0 ? e.round_trip_ms : null)}</span>
+    </>
+  );
+  if (!hasBytes(e)) {
+    return (
+      <li class="exchange">
+        <div class="exchange-line">{line}</div>
+      </li>
+    );
+  }
   return (
     <li>
       <details class="exchange">
-        <summary>
-          <span class="exchange-when">
-            <Time at={e.at}>{clock(e.at)}</Time>
-          </span>
-          <span class="exchange-unit">{e.unit}</span>
-          <span class="exchange-asked">{e.request}</span>
-          <span class="exchange-answer">{e.answer}</span>
-          <span class="exchange-took">{milliseconds(e.round_trip_ms)}</span>
-        </summary>
+        <summary class="exchange-line">{line}</summary>
         <dl class="exchange-bytes">
           <Bytes label={t.connectors.asked} words={e.request} hex={e.request_hex} />
           <Bytes label={t.connectors.answered} words={e.answer} hex={e.answer_hex} />
@@ -145,7 +159,7 @@ function Exchanges({ exchanges }: { exchanges: readonly Exchange[] }) {
     return { key: `${base} ${seen.get(base)}`, exchange };
   });
   return (
-    <Panel title={t.connectors.exchanges} id="exchanges-title" aside={<span class="head-note">{t.connectors.exchangesHint}</span>}>
+    <Panel title={t.connectors.exchanges} id="exchanges-title" aside={<span class="head-note">{exchanges.some(hasBytes) ? t.connectors.exchangesHint : t.connectors.newestFirst}</span>}>
       {exchanges.length === 0 ? (
         <p class="fact-quiet">{t.connectors.noExchanges}</p>
       ) : (

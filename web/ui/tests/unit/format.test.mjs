@@ -10,6 +10,13 @@ function check(call, rows) {
   for (const [input, expected] of rows) assert.equal(plain(call(...[input].flat())), expected, JSON.stringify(input));
 }
 
+test("a bare whole number has no decimals", () => {
+  assert.equal(f.quantity(1, "").number, "1");
+  assert.equal(f.quantity(1, "mm/s").number, "1.00");
+  assert.equal(f.quantity(1.5, "").number, "1.50");
+  assert.equal(f.quantity(null, "").number, "–");
+});
+
 test("numbers keep about three significant digits", () => {
   check(f.number, [
     [0, "0.00"],
