@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use bellwether_domain::{Meaning, Role};
 
 use super::{
-    Encoding, Framing, ModbusConfig, ModbusTagConfig, Span, ValueType, as_reference, budget,
+    Encoding, Framing, ModbusConfig, ModbusTagConfig, Span, ValueType, as_reference,
+    budget::{self, LineTiming, Verdict},
     config::code,
 };
 
