@@ -37,9 +37,11 @@ if [ -x "$binary" ]; then
   strip -o "$stage/usr/bin/bellwether" "$binary"
 else
   skip "no binary at $binary (cargo build makes it): a stand-in takes its place, the configuration is not read"
-  cp "$(command -v true)" "$stage/usr/bin/bellwether"
+  cp "$(type -P true)" "$stage/usr/bin/bellwether"
   binary=
 fi
+# ExecReload wants it; a stand-in will do for looking at the unit.
+cp "$(type -P true)" "$stage/usr/bin/kill"
 cp "$top/systemd/bellwether.service" "$stage/usr/lib/systemd/system/"
 cp "$top/systemd/bellwether.sysusers" "$stage/usr/lib/sysusers.d/bellwether.conf"
 cp "$top/systemd/bellwether.tmpfiles" "$stage/usr/lib/tmpfiles.d/bellwether.conf"
@@ -73,7 +75,7 @@ if [ -n "$as_root" ]; then
   check "sysusers makes the account" systemd-sysusers --root="$stage" bellwether.conf
   check "the account has no shell" grep -q '^bellwether:.*:/var/lib/bellwether:/usr/sbin/nologin$' "$stage/etc/passwd"
   check "tmpfiles makes the folders" systemd-tmpfiles --root="$stage" --create bellwether.conf
-  check "the configuration is closed to others" [ "$(stat -c '%a' "$stage/etc/bellwether")" = 750 ]
+  check "the configuration is closed to others" [ "$(stat -c '%a' "$stage/etc/bellwether")" = 770 ]
 else
   skip "account and folders: needs root"
 fi
@@ -138,11 +140,11 @@ if [ -z "$binary" ] || ! command -v python3 >/dev/null; then
 elif [ -n "$as_root" ] && "${confine[@]}" true 2>/dev/null; then
   chmod 755 "$work"
   chown nobody "$work/data"
-  check "ready, watchdog and a clean stop, confined as in the unit" \
+  check "ready, watchdog, a reload and a clean stop, confined as in the unit" \
     python3 "$top/systemd/notify.py" "${confine[@]}" "${service[@]}"
 else
   skip "system calls of the sandbox: needs root and its own /proc"
-  check "ready, watchdog and a clean stop" python3 "$top/systemd/notify.py" "${service[@]}"
+  check "ready, watchdog, a reload and a clean stop" python3 "$top/systemd/notify.py" "${service[@]}"
 fi
 
 # --- the package ------------------------------------------------------------------------------------------------

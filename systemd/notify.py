@@ -2,7 +2,7 @@
 """Plays the service manager:  notify.py COMMAND...
 
 Starts the command with a notification socket and a watchdog of two seconds, as bellwether.service does, and expects
-READY, then the watchdog three times, then after SIGTERM STOPPING and exit code 0. Every wait is bounded.
+READY, then the watchdog three times, after SIGHUP RELOADING and READY, then after SIGTERM STOPPING and exit code 0. Every wait is bounded.
 """
 
 import os
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-READY_S, WATCHDOG_S, STOP_S = 30, 2, 15
+READY_S, WATCHDOG_S, RELOAD_S, STOP_S = 30, 2, 10, 15
 
 
 def expect(peer, wanted, seconds):
@@ -44,6 +44,9 @@ def main():
             print(f"READY after {expect(peer, 'READY=1', READY_S):.2f} s")
             for _ in range(3):
                 expect(peer, "WATCHDOG=1", WATCHDOG_S)
+            service.send_signal(signal.SIGHUP)
+            expect(peer, "RELOADING=1", RELOAD_S)
+            expect(peer, "READY=1", RELOAD_S)
             service.send_signal(signal.SIGTERM)
             expect(peer, "STOPPING=1", STOP_S)
             if code := service.wait(STOP_S):

@@ -226,6 +226,23 @@ impl AssetState {
             && self.lagging.len() == LAGS * layout.drivers.len()
     }
 
+    /// The same knowledge of an asset to which tags that are only shown have come, or from which they have gone:
+    /// `former[local]` is where a tag was.
+    pub(crate) fn rearranged(mut self, former: &[Option<usize>]) -> Self {
+        let slot = |index: usize| self.slots.get(index).cloned().unwrap_or_default();
+        let mut slots = vec![slot(Layout::MACHINE), slot(Layout::NO_DATA)];
+        let mut channels = Vec::with_capacity(former.len());
+        for &place in former {
+            let known = place.and_then(|local| self.channels.get(local).cloned());
+            channels.push(known.unwrap_or_else(Channel::new));
+            slots.push(place.map(|local| slot(Layout::limit_slot(local))).unwrap_or_default());
+            slots.push(place.map(|local| slot(Layout::sensor_slot(local))).unwrap_or_default());
+        }
+        self.frame = self.frame.rearranged(former);
+        (self.channels, self.slots) = (channels, slots);
+        self
+    }
+
     /// Takes the ids of another plant.
     pub(crate) fn renumber(&mut self, asset: AssetId, tag: impl Fn(TagId) -> Option<TagId> + Copy) {
         for alarm in self.slots.iter_mut().filter_map(|slot| slot.alarm.as_mut()) {

@@ -1,6 +1,6 @@
 //! The one door: `step(now, input)`. Total, deterministic, without I/O or clock; everything is an index by id.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bellwether_domain::{
     AlarmId, Alert, Command, CommandError, HealthReport, Plant, PlantStatus, Quality, Reading,
@@ -8,7 +8,7 @@ use bellwether_domain::{
 };
 
 use crate::{
-    advisory::alarm::{AlarmIds, renumber},
+    advisory::alarm::AlarmIds,
     asset::{AssetState, Layout, Step},
     config::AnalyticsConfig,
     features::statistics::waveform_feature,
@@ -29,7 +29,8 @@ pub enum Input<'a> {
     Tick,
     /// A person asks for something.
     Command(&'a Command),
-    /// The plant is another one: assets of the same path and tags keep what they learnt.
+    /// The plant is another one: assets of the same path and judged tags keep what they learnt and their alarms, in
+    /// whatever order they come now. Alarms that end with the old plant are told with *its* ids.
     Plant(Arc<Plant>),
 }
 
@@ -82,21 +83,24 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for this plant. What was saved is taken up for each asset whose path and tags are the same; the others
-    /// begin to learn.
+    /// An engine for this plant. What was saved is taken up for each asset whose path and judged tags are the same; the
+    /// others begin to learn.
     pub fn new(plant: Arc<Plant>, config: AnalyticsConfig, saved: Option<Snapshot>) -> Self {
         let saved = saved.filter(Snapshot::is_readable).unwrap_or_default();
-        let layouts: Vec<Layout> =
-            plant.assets().map(|(asset, _)| Layout::new(&plant, asset)).collect();
         let began = saved.now.unwrap_or_default();
         let mut former = saved.assets;
-        let states = layouts
-            .iter()
-            .map(|layout| {
-                SavedAsset::take(&mut former, &plant, layout)
-                    .unwrap_or_else(|| AssetState::new(layout, &plant, &config, began))
+        let (layouts, states): (Vec<_>, Vec<_>) = plant
+            .assets()
+            .map(|(asset, _)| {
+                let saved = SavedAsset::take(&mut former, &plant, asset);
+                let order = saved.as_ref().map(SavedAsset::order).unwrap_or_default();
+                let layout = Layout::arranged(&plant, asset, &order);
+                let state = saved
+                    .and_then(|saved| saved.fit(&plant, &layout))
+                    .unwrap_or_else(|| AssetState::new(&layout, &plant, &config, began));
+                (layout, state)
             })
-            .collect();
+            .unzip();
         let routes = routes(&plant, &layouts);
         let ids = AlarmIds { last: saved.last_alarm };
         Self { plant, config, routes, layouts, states, ids, now: saved.now, is_resuming: true }
@@ -146,7 +150,7 @@ impl Engine {
             .collect();
         let mut alarms: Vec<_> = self.states.iter().flat_map(AssetState::alarms).cloned().collect();
         alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.id));
-        PlantStatus { at: now, assets, tags, alarms }
+        PlantStatus { at: now, plant: Arc::clone(&self.plant), assets, tags, alarms }
     }
 
     /// Everything that must outlive a restart. An engine made from it continues bit for bit if it goes on within a
@@ -234,20 +238,14 @@ impl Engine {
     }
 
     fn replace_plant(&mut self, now: Timestamp, plant: Arc<Plant>, out: &mut Vec<Output>) {
-        let mut next = Self::new(Arc::clone(&plant), self.config.clone(), Some(self.snapshot()));
+        let mut next = Self::new(plant, self.config.clone(), Some(self.snapshot()));
         next.is_resuming = false;
-        // Alarms of an asset that begins anew end here, or they would stand on the disk for ever.
-        for (layout, state) in self.layouts.iter().zip(&mut self.states) {
-            let path = self.plant.asset(layout.asset).path.to_string();
-            let Some(asset) = plant.asset_at(&path) else { continue };
-            if next.states[asset.index()].alarms().next().is_some() {
-                continue;
-            }
-            state.dissolve(now, |mut alert| {
-                let old = &self.plant;
-                renumber(&mut alert.alarm, asset, |tag| plant.tag_named(&old.tag(tag).name));
-                out.push(Output::AlarmChanged(alert));
-            });
+        // Alarms of an asset that begins anew or is gone end here, or they would stand on the disk for ever.
+        let kept: BTreeSet<AlarmId> =
+            next.states.iter().flat_map(AssetState::alarms).map(|alarm| alarm.id).collect();
+        for state in &mut self.states {
+            let tell = |alert| out.push(Output::AlarmChanged(alert));
+            state.dissolve(now, |alarm| kept.contains(&alarm), tell);
         }
         *self = next;
     }

@@ -25,4 +25,5 @@ mod snapshot;
 
 pub use config::AnalyticsConfig;
 pub use engine::{Engine, Input, Output};
-pub use snapshot::Snapshot;
+pub use features::statistics::waveform_feature;
+pub use snapshot::{Snapshot, is_learning_kept};

@@ -1,7 +1,7 @@
 //! What the engine knows, as one value to be kept over a restart. Assets are found again by path and tag names, because
 //! ids are of one plant only.
 
-use bellwether_domain::{AssetId, Plant, Role, TagId, Timestamp};
+use bellwether_domain::{AssetId, Plant, Role, Tag, TagId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::asset::{AssetState, Layout};
@@ -62,49 +62,80 @@ pub(crate) struct SavedAsset {
     state: AssetState,
 }
 
-impl SavedAsset {
-    pub(crate) fn new(plant: &Plant, layout: &Layout, state: AssetState) -> Self {
+impl SavedTag {
+    fn of(tag: &Tag) -> Self {
         Self {
-            path: plant.asset(layout.asset).path.to_string(),
-            tags: saved_tags(plant, layout),
-            ids: layout.tags.clone(),
-            state,
-        }
-    }
-
-    /// Takes the state of this asset out of `saved`, if it is there and still fits.
-    pub(crate) fn take(
-        saved: &mut Vec<Self>,
-        plant: &Plant,
-        layout: &Layout,
-    ) -> Option<AssetState> {
-        let path = plant.asset(layout.asset).path.to_string();
-        let index = saved.iter().position(|asset| asset.path == path)?;
-        let Self { tags, ids, mut state, .. } = saved.swap_remove(index);
-        if tags != saved_tags(plant, layout) || !state.fits(layout) {
-            return None;
-        }
-        renumber(&mut state, layout.asset, &ids, &layout.tags);
-        state.watch_limits(layout, plant);
-        Some(state)
-    }
-}
-
-fn renumber(state: &mut AssetState, asset: AssetId, old: &[TagId], new: &[TagId]) {
-    state.renumber(asset, |tag| {
-        old.iter().position(|&id| id == tag).and_then(|local| new.get(local).copied())
-    });
-}
-
-fn saved_tags(plant: &Plant, layout: &Layout) -> Vec<SavedTag> {
-    let saved = |&id: &TagId| {
-        let tag = plant.tag(id);
-        SavedTag {
             name: tag.name.clone(),
             unit: tag.unit.clone(),
             role: tag.role,
             is_waveform: tag.is_waveform,
         }
+    }
+
+    /// What was learnt is about it. Tags that are only stored and shown come and go as they like.
+    fn is_judged(&self) -> bool {
+        self.role != Role::Information
+    }
+}
+
+impl SavedAsset {
+    pub(crate) fn new(plant: &Plant, layout: &Layout, state: AssetState) -> Self {
+        Self {
+            path: plant.asset(layout.asset).path.to_string(),
+            tags: layout.tags.iter().map(|&id| SavedTag::of(plant.tag(id))).collect(),
+            ids: layout.tags.clone(),
+            state,
+        }
+    }
+
+    /// Takes what was saved of this asset out of `saved`.
+    pub(crate) fn take(saved: &mut Vec<Self>, plant: &Plant, asset: AssetId) -> Option<Self> {
+        let path = plant.asset(asset).path.to_string();
+        let index = saved.iter().position(|asset| asset.path == path)?;
+        Some(saved.swap_remove(index))
+    }
+
+    /// The names of its tags in the order of its numbers, for [`Layout::arranged`].
+    pub(crate) fn order(&self) -> Vec<String> {
+        self.tags.iter().map(|tag| tag.name.clone()).collect()
+    }
+
+    /// Its state in this layout, which was arranged in its order, if it still fits: the judged tags are the same.
+    pub(crate) fn fit(self, plant: &Plant, layout: &Layout) -> Option<AssetState> {
+        let now: Vec<_> = layout.tags.iter().map(|&id| SavedTag::of(plant.tag(id))).collect();
+        let judged = |tags: &[SavedTag]| {
+            tags.iter().filter(|tag| tag.is_judged()).cloned().collect::<Vec<SavedTag>>()
+        };
+        if judged(&self.tags) != judged(&now) {
+            return None;
+        }
+        let former: Vec<Option<usize>> =
+            now.iter().map(|tag| self.tags.iter().position(|known| known == tag)).collect();
+        let mut state = self.state;
+        if !former.iter().copied().eq((0..self.tags.len()).map(Some)) {
+            state = state.rearranged(&former);
+        }
+        if !state.fits(layout) {
+            return None;
+        }
+        state.renumber(layout.asset, |tag| {
+            let place = self.ids.iter().position(|&id| id == tag)?;
+            let local = former.iter().position(|&former| former == Some(place))?;
+            layout.tags.get(local).copied()
+        });
+        state.watch_limits(layout, plant);
+        Some(state)
+    }
+}
+
+/// Whether what was learnt about an asset of one plant is kept when it becomes this asset of another one: if it has the
+/// same path and the same judged tags, with the same units and roles, in whatever order.
+pub fn is_learning_kept(old: &Plant, was: AssetId, new: &Plant, is: AssetId) -> bool {
+    let judged = |plant: &Plant, asset: AssetId| {
+        let tags = plant.asset(asset).tags.iter().map(|&id| SavedTag::of(plant.tag(id)));
+        let mut tags: Vec<_> = tags.filter(SavedTag::is_judged).collect();
+        tags.sort_by(|one, other| one.name.cmp(&other.name));
+        tags
     };
-    layout.tags.iter().map(saved).collect()
+    old.asset(was).path == new.asset(is).path && judged(old, was) == judged(new, is)
 }

@@ -11,6 +11,9 @@ mod config;
 mod decode;
 mod diagnosis;
 mod file_record;
+
+#[cfg(test)]
+mod hostile;
 mod layout;
 mod link;
 mod plan;

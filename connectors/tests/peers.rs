@@ -1,9 +1,8 @@
-//! Sessions against servers by other makers. They need Node or Python with packages, so they run only when
+//! OPC UA sessions against servers by other makers (Modbus: `modbus_peers`). They need Node with packages, so they run only when
 //! `BELLWETHER_PEERS` names a folder in which they are installed:
 //!
 //! ```sh
 //! peers=$(mktemp -d) && cp -r ../shared/peers/. "$peers" && (cd "$peers/node" && npm install)
-//! (cd "$peers" && python3 -m venv venv && venv/bin/pip install -r py/requirements.txt)
 //! BELLWETHER_PEERS=$peers cargo nextest run --workspace -E 'binary(peers)' --no-capture
 //! ```
 
@@ -11,14 +10,14 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, mpsc::sync_channel},
     time::{Duration, SystemTime},
 };
 
-use bellwether_connectors::{Batch, Now, SessionError, Sink, StatusCell, modbus, opcua};
+use bellwether_connectors::{Batch, Now, SessionError, Sink, StatusCell, opcua};
 use bellwether_domain::{ConnectorStatus, Reading, Reason, TagId, Timestamp};
 use tokio::{sync::mpsc, time::timeout};
 
@@ -76,15 +75,6 @@ impl Drop for Peer {
     }
 }
 
-/// Waits until the port answers: pymodbus says that it is up a moment before it is.
-fn listening(port: u16) {
-    let is_listening = (0..500).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        TcpStream::connect(("127.0.0.1", port)).is_ok()
-    });
-    assert!(is_listening, "somebody listens on port {port}");
-}
-
 /// A port nobody listens on, with the next two free as well as far as anybody knows.
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -114,108 +104,6 @@ fn no_pki() -> opcua::Pki {
 
 fn ids(count: usize) -> Vec<TagId> {
     (0..).map(TagId).take(count).collect()
-}
-
-fn modbus_source(port: u16, timeout_ms: u64, tags: &[(u8, u16)]) -> modbus::Source {
-    let mut text = format!(
-        "name = \"peer\"\nendpoint = \"127.0.0.1:{port}\"\npoll_interval_ms = 50\ntimeout_ms = {timeout_ms}\n"
-    );
-    for (unit, address) in tags {
-        text += &format!(
-            "[[tag]]\nname = \"t{unit}.{address}\"\nasset = \"a/b/c\"\nunit_id = {unit}\n\
-             register = {{ kind = \"holding\", address = {address}, type = \"u16\" }}\n"
-        );
-    }
-    let config: modbus::ModbusConfig = toml::from_str(&text).expect("the form is right");
-    assert_eq!(config.problems(), [""; 0]);
-    config.source(&ids(tags.len()))
-}
-
-/// Runs Modbus sessions for a while; the last reading of each tag, what the sessions ended with, and the status.
-async fn modbus_for(
-    source: &modbus::Source,
-    time: Duration,
-) -> (Vec<Option<Reading>>, Vec<SessionError>, ConnectorStatus) {
-    let (sink, status, mut batches) = queue();
-    let now = wall();
-    let mut quarantine = modbus::Quarantine::default();
-    let mut errors = Vec::new();
-    let running = async {
-        loop {
-            let Err(error) = modbus::run(source, &mut quarantine, &sink, &status, &now).await;
-            let is_over = !error.reconnects_at_once();
-            errors.push(error);
-            if is_over {
-                return;
-            }
-        }
-    };
-    // Elapsed or ended by itself: both are fine.
-    timeout(time, running).await.ok();
-    let mut last = vec![None; source.tags.len()];
-    while let Ok(batch) = batches.try_recv() {
-        let Batch::Readings(readings) = batch else { continue };
-        for reading in readings {
-            last[reading.tag.index()] = Some(reading);
-        }
-    }
-    (last, errors, status.get())
-}
-
-#[tokio::test]
-async fn pymodbus_answers_and_its_slow_unit_is_quarantined() {
-    let Some(folder) = peers("venv/bin/python") else { return };
-    let port = free_port();
-    let script = folder.join("py/modbus_server.py");
-    let arguments = [script.to_str().expect("a plain path"), "--port", &port.to_string()];
-    let _peer = Peer::start(&folder.join("venv/bin/python"), &arguments);
-    listening(port);
-
-    let source = modbus_source(port, 300, &[(1, 10), (1, 500), (2, 20)]);
-    let (last, errors, status) = modbus_for(&source, Duration::from_secs(3)).await;
-    println!("{errors:?}\n{status:?}");
-    assert_eq!(last[0].map(|reading| reading.value), Some(10.0));
-    assert_eq!(last[1].map(|reading| reading.value), Some(500.0));
-    assert_eq!(last[2].and_then(|reading| reading.quality.reason()), Some(Reason::Timeout));
-    assert_eq!(errors.len(), 2, "{errors:?}");
-    assert!(status.readings > 60, "the healthy unit keeps its pace");
-
-    // Given time enough, the slow unit is read.
-    let source = modbus_source(port, 2_000, &[(2, 20)]);
-    let (last, errors, _) = modbus_for(&source, Duration::from_secs(3)).await;
-    assert_eq!(last[0].map(|reading| reading.value), Some(20.0), "{errors:?}");
-
-    // An address beyond the 5000 there are.
-    let source = modbus_source(port, 300, &[(1, 4_999), (1, 5_000)]);
-    let (last, errors, _) = modbus_for(&source, Duration::from_secs(1)).await;
-    assert_eq!(last[0].map(|reading| reading.value), Some(4_999.0), "{errors:?}");
-    assert_eq!(last[1].and_then(|reading| reading.quality.reason()), Some(Reason::Configuration));
-
-    // A server that closes after each request.
-    let source = modbus_source(port + 2, 300, &[(1, 10)]);
-    let (_, errors, _) = modbus_for(&source, Duration::from_secs(2)).await;
-    assert!(matches!(errors[..], [SessionError::Broken { .. }]), "{errors:?}");
-}
-
-#[tokio::test]
-async fn a_device_that_answers_late_short_and_under_another_id_gives_no_wrong_value() {
-    let Some(folder) = peers("py/slow_modbus.py") else { return };
-    let port = free_port();
-    let script = folder.join("py/slow_modbus.py");
-    let arguments = [script.to_str().expect("a plain path"), "--port", &port.to_string()];
-    let _peer = Peer::start(Path::new("python3"), &arguments);
-    let source = modbus_source(port, 300, &[(1, 10), (2, 20), (3, 30), (4, 40), (1, 900)]);
-    let (last, errors, status) = modbus_for(&source, Duration::from_secs(5)).await;
-    println!("{errors:?}\n{status:?}");
-    let good: Vec<_> = last
-        .iter()
-        .flatten()
-        .filter(|reading| reading.quality.is_good())
-        .map(|reading| reading.value)
-        .collect();
-    assert_eq!(good, [10.0, 900.0]);
-    assert_eq!(status.silent, ["unit 2", "unit 3", "unit 4"]);
-    assert_eq!(errors.len(), 6, "{errors:?}");
 }
 
 fn opcua_source(port: u16, publishing_interval_ms: u64, tags: usize) -> opcua::Source {

@@ -86,6 +86,12 @@ impl AlarmState {
         }
     }
 
+    /// Whether its condition holds, seen or not. Alarms in such a state are what every *number* of active alarms counts;
+    /// one that has returned and was not acknowledged stands on the list, but is not counted.
+    pub const fn is_standing(self) -> bool {
+        matches!(self, Self::UnackedAlarm | Self::AckedAlarm)
+    }
+
     /// Whether it still stands on the list of active alarms.
     pub const fn is_active(self) -> bool {
         !matches!(self, Self::Normal)

@@ -25,6 +25,17 @@ pub enum Command {
     },
 }
 
+/// What has become of the alarms of an acknowledgement. Empty for other commands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Now acknowledged.
+    pub acknowledged: Vec<AlarmId>,
+    /// Acknowledged before, by whomever.
+    pub already: Vec<AlarmId>,
+    /// Not on the list of active alarms.
+    pub unknown: Vec<AlarmId>,
+}
+
 /// Why a command had no effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum CommandError {

@@ -7,6 +7,7 @@
 pub mod alarm;
 pub mod certificate;
 pub mod command;
+pub mod configuration;
 pub mod health;
 pub mod loss;
 pub mod plant;
@@ -20,7 +21,11 @@ pub use alarm::{
     Transition,
 };
 pub use certificate::{Certificate, Trust};
-pub use command::{Command, CommandError};
+pub use command::{Command, CommandError, Outcome};
+pub use configuration::{
+    ConfigApplied, ConfigDiff, ConfigOrigin, ConfigProblem, ConfigRefusal, ConfigText,
+    ConfigVersion,
+};
 pub use health::{
     Contribution, HealthIndex, HealthReport, HealthState, Operation, Prognosis, Refusal, Score,
 };

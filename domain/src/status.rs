@@ -65,12 +65,21 @@ pub struct TagStatus {
 pub struct PlantStatus {
     /// Plant time.
     pub at: Timestamp,
+    /// The plant whose ids these are: a changed configuration comes with another one.
+    pub plant: Arc<Plant>,
     /// By asset id.
     pub assets: Vec<AssetStatus>,
     /// By tag id.
     pub tags: Vec<TagStatus>,
-    /// Active alarms, newest first.
+    /// The list of active alarms, newest first: also those that have returned and wait for their acknowledgement.
     pub alarms: Vec<Alarm>,
+}
+
+impl PlantStatus {
+    /// The alarms whose condition holds.
+    pub fn standing_alarms(&self) -> impl Iterator<Item = &Alarm> {
+        self.alarms.iter().filter(|alarm| alarm.state.is_standing())
+    }
 }
 
 /// What a source is doing.
@@ -225,7 +234,7 @@ pub struct UplinkStatus {
 /// The databases now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoreStatus {
-    /// Whether the last write succeeded.
+    /// Whether both databases take data.
     pub healthy: bool,
     /// The last error in plain words.
     pub last_error: Option<String>,

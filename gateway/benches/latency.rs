@@ -20,7 +20,7 @@ use std::{
 
 use bellwether::{
     app::{Gateway, Ground},
-    config::Config,
+    config::Loaded,
 };
 use bellwether_fixtures::Broker;
 use tokio::{
@@ -104,10 +104,9 @@ async fn measure() -> anyhow::Result<()> {
     let broker_address = broker.address;
     tasks.spawn("broker", async move { Ok(broker.run().await?) });
     let dir = tempfile::tempdir()?;
-    let config = Config::parse("bench".as_ref(), &config(address, broker_address))?;
-    let setup = config.setup("bench".as_ref(), 1.0)?;
-    let ground = Ground::open(&config, dir.path(), 1.0).await?;
-    let gateway = Gateway::start(&config, setup, ground, "127.0.0.1:0".parse()?).await?;
+    let loaded = Loaded::parse("bench".as_ref(), config(address, broker_address), 1.0)?;
+    let ground = Ground::open(&loaded.config, dir.path(), 1.0).await?;
+    let gateway = Gateway::start(loaded, ground, "127.0.0.1:0".parse()?).await?;
 
     let mut decided = Vec::new();
     let mut acknowledged = Vec::new();

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!  sources ──batches──▶ pump ──commits──▶ writer ──outbox, bell──▶ uplinks
-//!                        │ ▲                                          │
-//!                 status ▼ │ commands                                 ▼
-//!                         web                                       broker
+//!     ▲                  │ ▲                                          │
+//!     │           status ▼ │ commands                                 ▼
+//!  configuration ◀─────── web                                       broker
 //! ```
+//! The configuration owns the sources, and gives the pump another plant when a person changes it.
+//!
 //! Stopping is channel closure running downstream: the sources stop, the pump drains and saves what was learnt, the
 //! writer commits, the uplinks get a little time to deliver, and the process ends.
 
@@ -18,26 +20,28 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use bellwether_analytics::{Engine, Snapshot};
-use bellwether_connectors::{Batch, Sink, StatusCell, opcua};
+use bellwether_connectors::{Batch, StatusCell, opcua};
 use bellwether_domain::{
-    AssetPath, ConnectorStatus, GapStatus, GatewayStatus, Plant, PlantStatus, StoreStatus,
-    Timestamp, UplinkStatus,
+    AssetPath, GapStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, Timestamp, UplinkStatus,
 };
 use bellwether_store::{Store, StoreOptions};
-use bellwether_web::{CertificateDesk, CommandRequest, WebState};
+use bellwether_web::{CertificateDesk, CommandRequest, ConfigRequest, WebState};
 use tokio::{
     net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    acquisition::Acquisition,
     clock::Clock,
-    config::{Config, Setup, SourceSetup},
+    config::{Config, Loaded, Setup},
+    configuration::{self, Configuration, Surroundings},
     northbound::{self, Uplink},
-    pump::{self, Channels, Commit, Pump},
-    security, sources,
+    pump::{self, Channels, Commit, PlantChange, Pump},
+    security,
     status::Parts,
     systemd,
     tasks::Tasks,
@@ -77,6 +81,8 @@ pub struct Gateway {
     pub uplinks: Vec<watch::Receiver<UplinkStatus>>,
     /// The engine's ear, as the dashboard has it.
     pub commands: mpsc::Sender<CommandRequest>,
+    /// The owner of the configuration, as the dashboard has it.
+    pub configs: mpsc::Sender<ConfigRequest>,
     store: Store,
     tasks: Tasks,
     /// Stops the sources and everything behind them.
@@ -90,6 +96,7 @@ pub struct Gateway {
 #[derive(Debug)]
 pub struct Ground {
     store: Store,
+    data_dir: PathBuf,
     /// Plant time.
     pub clock: Clock,
     notices: Vec<String>,
@@ -118,6 +125,7 @@ impl Ground {
         }
         Ok(Self {
             store,
+            data_dir: data_dir.to_owned(),
             clock: Clock::start(floor, speed),
             notices,
             is_resumed: floor.is_some(),
@@ -136,13 +144,9 @@ impl Gateway {
     ///
     /// # Errors
     /// If the dashboard's address cannot be used, or what was learnt cannot be read for a reason of the disk.
-    pub async fn start(
-        config: &Config,
-        setup: Setup,
-        ground: Ground,
-        http: SocketAddr,
-    ) -> anyhow::Result<Self> {
-        let Ground { store, clock, mut notices, pki, .. } = ground;
+    pub async fn start(loaded: Loaded, ground: Ground, http: SocketAddr) -> anyhow::Result<Self> {
+        let Ground { store, data_dir, clock, mut notices, pki, .. } = ground;
+        let (config, setup) = (&loaded.config, &loaded.setup);
         notices.extend(security::notices(config, &pki, clock.now()));
         let listener = TcpListener::bind(http).await.with_context(|| {
             format!(
@@ -150,18 +154,30 @@ impl Gateway {
             )
         })?;
         let http = listener.local_addr().context("the dashboard's address is unknown")?;
-        let engine = restore(config, &setup, &store, clock.now()).await?;
+        let engine = restore(config, setup, &store, clock.now()).await?;
         let (picture_sender, picture) = watch::channel(Arc::new(GatewayStatus::default()));
 
-        let mut wiring = Wiring::new(config, Arc::clone(&setup.plant), &store, clock.clone());
+        let plant = Arc::clone(&setup.plant);
+        let mut wiring = Wiring::new(config, plant, &store, clock.clone());
         let ends = wiring.pump(engine, store.core.last_plant_time());
-        let connectors = wiring.sources(setup.sources, &pki, ends.batches);
-        let uplinks = wiring.uplinks(&setup.gateway_path, &picture);
+        let (configs, config_requests) = mpsc::channel(configuration::CONFIG_QUEUE);
+        let stop = wiring.stop.clone();
+        let owner = Surroundings {
+            clock: clock.clone(),
+            acquisition: Acquisition::new(clock.clone(), pki.clone(), ends.batches, stop.clone()),
+            plants: ends.plants,
+            requests: config_requests,
+            hangups: hangups(&loaded),
+            data_dir,
+            is_locked: !http.ip().is_loopback(),
+            stop,
+        };
+        let connectors = wiring.configuration(loaded.clone(), owner);
+        let uplinks = wiring.uplinks(&setup.gateway_path, &picture, &ends.raw_equivalent_bytes);
         let disk = wiring.writer(ends.commits, ends.state.clone(), notices);
         let parts = Parts {
             device: config.gateway.device.clone(),
             clock: clock.clone(),
-            plant: setup.plant,
             state: ends.state.clone(),
             gaps: ends.gaps,
             connectors,
@@ -171,7 +187,8 @@ impl Gateway {
             thinned: ends.thinned,
         };
         wiring.status(parts, picture_sender);
-        wiring.web(listener, picture.clone(), ends.commands.clone(), security::desk(pki));
+        let desk = security::desk(pki);
+        wiring.web(listener, picture.clone(), ends.commands.clone(), configs.clone(), desk);
 
         let Wiring { tasks, stop, stop_uplinks, .. } = wiring;
         let (state, commands) = (ends.state, ends.commands);
@@ -182,6 +199,7 @@ impl Gateway {
             state,
             uplinks,
             commands,
+            configs,
             store,
             tasks,
             stop,
@@ -214,6 +232,18 @@ impl Gateway {
         // Last of all: the uplinks have been deleting what they delivered until now.
         self.store.close().await;
         drained
+    }
+}
+
+/// `SIGHUP`, if there is a file that can be read again.
+fn hangups(loaded: &Loaded) -> Option<Signal> {
+    loaded.file.as_ref()?;
+    match signal(SignalKind::hangup()) {
+        Ok(signal) => Some(signal),
+        Err(error) => {
+            warn!(%error, "cannot listen for SIGHUP: a changed configuration needs a restart");
+            None
+        }
     }
 }
 
@@ -253,6 +283,7 @@ async fn restore(
 struct PumpEnds {
     batches: mpsc::Sender<Batch>,
     commands: mpsc::Sender<CommandRequest>,
+    plants: mpsc::Sender<PlantChange>,
     commits: mpsc::Receiver<Commit>,
     state: watch::Receiver<Arc<PlantStatus>>,
     gaps: watch::Receiver<Arc<GapStatus>>,
@@ -290,13 +321,15 @@ impl<'a> Wiring<'a> {
         let (batches, batch_receiver) = mpsc::channel(pump::SOURCE_QUEUE);
         let (commands, command_receiver) = mpsc::channel(pump::COMMAND_QUEUE);
         let (commit_sender, commits) = mpsc::channel(pump::COMMIT_QUEUE);
-        let (status, state) = watch::channel(Arc::new(PlantStatus::default()));
+        let (plants, plant_receiver) = mpsc::channel(pump::PLANT_QUEUE);
+        let (status, state) = watch::channel(Arc::new(engine.status(self.clock.now())));
         let (gap_sender, gaps) = watch::channel(Arc::new(GapStatus::default()));
         let raw_equivalent_bytes = Arc::new(AtomicU64::new(0));
         let thinned = Arc::new(AtomicU64::new(0));
         let channels = Channels {
             batches: batch_receiver,
             commands: command_receiver,
+            plants: plant_receiver,
             commits: commit_sender,
             status,
             gaps: gap_sender,
@@ -306,34 +339,29 @@ impl<'a> Wiring<'a> {
         let (plant, clock) = (Arc::clone(&self.plant), self.clock.clone());
         let pump = Pump::new(engine, plant, clock, channels, stopped_since);
         self.tasks.spawn("pump", pump.run());
-        PumpEnds { batches, commands, commits, state, gaps, raw_equivalent_bytes, thinned }
+        PumpEnds { batches, commands, plants, commits, state, gaps, raw_equivalent_bytes, thinned }
     }
 
-    /// The pump ends when the last source has dropped its end of the channel.
-    fn sources(
+    /// The configuration, and the sources with it. The pump ends when the last source has dropped its end of the queue.
+    fn configuration(
         &mut self,
-        sources: Vec<SourceSetup>,
-        pki: &opcua::Pki,
-        batches: mpsc::Sender<Batch>,
-    ) -> Vec<watch::Receiver<ConnectorStatus>> {
-        let mut receivers = Vec::new();
-        for (seed, source) in (1..).zip(sources) {
-            let initial = ConnectorStatus { since: self.clock.now(), ..source.status() };
-            let name = format!("source {}", initial.name);
-            let status = StatusCell::new(initial);
-            receivers.push(status.subscribe());
-            let sink = Sink::new(batches.clone(), status.clone());
-            let (now, stop) = (self.clock.as_fn(), self.stop.clone());
-            self.tasks
-                .spawn(name, sources::run(source, pki.clone(), sink, status, now, seed, stop));
+        loaded: Loaded,
+        mut owner: Surroundings,
+    ) -> watch::Receiver<Vec<StatusCell>> {
+        for source in &loaded.setup.sources {
+            owner.acquisition.start(source.clone());
         }
-        receivers
+        owner.acquisition.tell(&loaded.setup.sources);
+        let statuses = owner.acquisition.statuses();
+        self.tasks.spawn("configuration", Configuration::new(loaded, owner).run());
+        statuses
     }
 
     fn uplinks(
         &mut self,
         gateway_path: &AssetPath,
         picture: &watch::Receiver<Arc<GatewayStatus>>,
+        raw_equivalent_bytes: &Arc<AtomicU64>,
     ) -> Vec<watch::Receiver<UplinkStatus>> {
         let mut receivers = Vec::new();
         for mqtt in &self.config.mqtt {
@@ -350,6 +378,7 @@ impl<'a> Wiring<'a> {
                 core: self.store.core.clone(),
                 bell: Arc::clone(&self.bell),
                 gateway: picture.clone(),
+                raw_equivalent_bytes: Arc::clone(raw_equivalent_bytes),
                 clock: self.clock.clone(),
                 status,
                 stop: self.stop_uplinks.clone(),
@@ -402,9 +431,11 @@ impl<'a> Wiring<'a> {
         listener: TcpListener,
         status: watch::Receiver<Arc<GatewayStatus>>,
         commands: mpsc::Sender<CommandRequest>,
+        configs: mpsc::Sender<ConfigRequest>,
         certificates: CertificateDesk,
     ) {
-        let web = WebState { status, reader: self.store.reader(), commands, certificates };
+        let reader = self.store.reader();
+        let web = WebState { status, reader, commands, configs, certificates };
         let stop = self.stop.clone();
         self.tasks.spawn("web", async move {
             bellwether_web::serve(listener, web, stop).await.context("the dashboard has failed")

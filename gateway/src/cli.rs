@@ -6,9 +6,10 @@ mod check;
 mod demo;
 mod replay;
 mod run;
+mod say;
 mod trust;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -78,15 +79,15 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => args.run(),
         Command::Trust(args) => args.run(),
     };
-    match result {
+    match result.and_then(|()| say::all_said()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last word of a command goes to standard error")]
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("bellwether: {error:#}");
+    // The exit code says it too, so that it matters little if nobody reads this.
+    writeln!(std::io::stderr().lock(), "bellwether: {error:#}").unwrap_or_default();
     if error.is::<ConfigError>() {
         ExitCode::from(EXIT_CONFIG)
     } else if error.is::<UsageError>() {
@@ -101,8 +102,15 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
-/// Completes when somebody asks the process to stop (Ctrl-C or SIGTERM).
+/// Completes when somebody asks the process to stop (Ctrl-C or SIGTERM), or when nobody reads what it says any more.
 async fn asked_to_stop() {
+    tokio::select! {
+        () = terminated() => {}
+        () = say::unheard() => {}
+    }
+}
+
+async fn terminated() {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = match signal(SignalKind::terminate()) {
         Ok(terminate) => terminate,

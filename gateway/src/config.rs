@@ -3,8 +3,11 @@
 //! Keys carry their units, every struct refuses unknown keys, and every problem is reported at once: first those of
 //! form (with line and column), then, once the form is right, those of meaning (with the name of the thing).
 
+pub mod diff;
+mod place;
 mod plant;
 mod problems;
+pub mod versions;
 
 use std::{
     fmt,
@@ -14,7 +17,7 @@ use std::{
 
 use bellwether_analytics::AnalyticsConfig;
 use bellwether_connectors::{modbus::ModbusConfig, opcua::OpcuaConfig};
-use bellwether_domain::AssetKind;
+use bellwether_domain::{AssetKind, ConfigProblem};
 use serde::Deserialize;
 
 pub use plant::{Setup, SourceSetup};
@@ -149,7 +152,7 @@ pub struct MqttConfig {
     /// How messages are written.
     #[serde(default)]
     pub payload: Payload,
-    /// Client identifier; `bw-<device>` if absent.
+    /// Client identifier; if absent `bw-<device>-` and eight hex digits of this gateway and uplink's own.
     pub client_id: Option<String>,
     /// User name, if the broker wants one.
     pub username: Option<String>,
@@ -182,13 +185,53 @@ const fn default_in_flight() -> u16 {
     16
 }
 
+/// A validated configuration and where it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The file; `None` if it is no file that a person edits.
+    pub file: Option<PathBuf>,
+    /// Its text.
+    pub text: String,
+    /// The text as structs.
+    pub config: Config,
+    /// What it amounts to.
+    pub setup: Setup,
+}
+
+impl Loaded {
+    /// Reads, parses and validates a file.
+    ///
+    /// # Errors
+    /// Every problem at once, each with its place.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
+            file: file.to_owned(),
+            problems: vec![
+                format!("cannot be read: {error}: check the path and its permissions").into(),
+            ],
+        })?;
+        let loaded = Self::parse(file, text, 1.0)?;
+        Ok(Self { file: Some(file.to_owned()), ..loaded })
+    }
+
+    /// Parses and validates a text; `name` is what it is called in messages.
+    ///
+    /// # Errors
+    /// Every problem at once, each with its place.
+    pub fn parse(name: &Path, text: String, speed: f64) -> Result<Self, ConfigError> {
+        let config = Config::parse(name, &text)?;
+        let setup = config.setup_of(name, &text, speed)?;
+        Ok(Self { file: None, text, config, setup })
+    }
+}
+
 /// All that is wrong with a configuration; its exit code is 78.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The file.
     pub file: PathBuf,
-    /// One line each: where, what, and what to do.
-    pub problems: Vec<String>,
+    /// Each with its place, as far as it has one.
+    pub problems: Vec<ConfigProblem>,
 }
 
 impl fmt::Display for ConfigError {
@@ -210,7 +253,9 @@ impl Config {
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
             file: file.to_owned(),
-            problems: vec![format!("cannot be read: {error}: check the path and its permissions")],
+            problems: vec![
+                format!("cannot be read: {error}: check the path and its permissions").into(),
+            ],
         })?;
         Self::parse(file, &text)
     }
@@ -229,7 +274,31 @@ impl Config {
     /// # Errors
     /// Every problem of meaning at once.
     pub fn setup(&self, file: &Path, speed: f64) -> Result<Setup, ConfigError> {
-        plant::setup(self, speed)
-            .map_err(|problems| ConfigError { file: file.to_owned(), problems })
+        plant::setup(self, speed).map_err(|problems| ConfigError {
+            file: file.to_owned(),
+            problems: problems.into_iter().map(ConfigProblem::from).collect(),
+        })
+    }
+
+    /// The same, and each problem gets its line in `text`, which this configuration was parsed from.
+    ///
+    /// # Errors
+    /// Every problem of meaning at once.
+    pub fn setup_of(&self, file: &Path, text: &str, speed: f64) -> Result<Setup, ConfigError> {
+        plant::setup(self, speed).map_err(|problems| ConfigError {
+            file: file.to_owned(),
+            problems: place::locate(text, problems),
+        })
+    }
+
+    /// The sections that take effect while the gateway runs from this configuration, the others from `running`.
+    #[must_use]
+    pub fn hot_part_on(&self, running: &Self) -> Self {
+        Self {
+            asset: self.asset.clone(),
+            modbus: self.modbus.clone(),
+            opcua: self.opcua.clone(),
+            ..running.clone()
+        }
     }
 }

@@ -83,6 +83,12 @@ impl Gaps {
         }
     }
 
+    /// The tags are those of another plant from now on. What was open is to be [finished](Self::finish) before.
+    pub fn change(&mut self, plant: Arc<Plant>, now: Timestamp) {
+        let (recorded, next) = (std::mem::take(&mut self.recorded), self.next);
+        *self = Self { recorded, next, ..Self::new(plant, now) };
+    }
+
     /// Readings have arrived.
     pub fn observe(&mut self, now: Timestamp, readings: &[Reading]) {
         let mut going = Vec::new();

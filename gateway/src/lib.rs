@@ -1,9 +1,11 @@
 //! The daemon as a library, so that tests can boot it. Wiring only: what it does is in the packages it wires.
 
+pub mod acquisition;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod configuration;
 pub mod gaps;
 pub mod northbound;
 pub mod pump;

@@ -10,7 +10,10 @@ mod mqtt;
 #[cfg(feature = "demo")]
 pub use mqtt::observe;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use bellwether_connectors::Backoff;
 use bellwether_domain::{AssetPath, GatewayStatus, Timestamp, UplinkStatus};
@@ -26,6 +29,9 @@ const DRAIN_TIME: Duration = Duration::from_millis(1_500);
 
 /// A session that lived this long resets the back-off.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
+
+/// How often the backlog is counted while there is no connection, besides each time messages are added.
+const BACKLOG_PERIOD: Duration = Duration::from_secs(5);
 
 /// Scheme, host and port of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +91,8 @@ pub struct Uplink {
     pub bell: Arc<Notify>,
     /// What the gateway says about itself in its status message.
     pub gateway: watch::Receiver<Arc<GatewayStatus>>,
+    /// Bytes it would have taken to send every reading on its own, as the pump counts them.
+    pub raw_equivalent_bytes: Arc<AtomicU64>,
     /// Plant time for what is sent.
     pub clock: Clock,
     /// What this uplink says about itself.
@@ -98,10 +106,41 @@ pub struct Uplink {
 /// # Errors
 /// None: a broker that is away is waited for.
 pub async fn run(uplink: Uplink) -> anyhow::Result<()> {
+    tokio::select! {
+        () = deliver(&uplink) => {}
+        () = watch_backlog(&uplink) => {}
+    }
+    Ok(())
+}
+
+/// Counts what waits on disk while nobody delivers it; a connection counts by itself, after each change it makes.
+async fn watch_backlog(uplink: &Uplink) {
+    loop {
+        // Armed before the outbox is read, so that a row added in between rings.
+        let bell = uplink.bell.notified();
+        match uplink.core.outbox_stats(&uplink.config.name).await {
+            Ok(stats) => {
+                uplink.status.send_if_modified(|status| {
+                    !status.connected
+                        && std::mem::replace(&mut status.backlog, stats.rows) != stats.rows
+                });
+            }
+            Err(error) => debug!(uplink = %uplink.config.name, %error, "backlog not counted"),
+        }
+        tokio::select! {
+            () = bell => {}
+            () = tokio::time::sleep(BACKLOG_PERIOD) => {}
+        }
+    }
+}
+
+/// One session after the other, until the gateway stops.
+async fn deliver(uplink: &Uplink) {
     let mut backoff = Backoff::new(seed(&uplink.config.name));
+    let mut statuses = 0;
     loop {
         let began = tokio::time::Instant::now();
-        let error = match mqtt::session(&uplink).await {
+        let error = match mqtt::session(uplink, &mut statuses).await {
             Ok(()) => break,
             // The client reports its own DISCONNECT as an error; rows that are left stay in the outbox.
             Err(error) if uplink.stop.is_cancelled() => {
@@ -111,7 +150,7 @@ pub async fn run(uplink: Uplink) -> anyhow::Result<()> {
             Err(error) => error,
         };
         let at = uplink.clock.now();
-        let was_connected = note_failure(&uplink, at, &error.to_string());
+        let was_connected = note_failure(uplink, at, &error.to_string());
         if began.elapsed() >= STABLE_AFTER {
             backoff.reset();
         }
@@ -125,7 +164,6 @@ pub async fn run(uplink: Uplink) -> anyhow::Result<()> {
             break;
         }
     }
-    Ok(())
 }
 
 /// Notes the end of a session; whether it had been connected.
@@ -141,7 +179,7 @@ fn note_failure(uplink: &Uplink, at: Timestamp, error: &str) -> bool {
     was_connected
 }
 
-/// A seed for the jitter that differs from uplink to uplink, so that they do not come back in step.
+/// FNV-1a of a text. Seeds the jitter by the uplink's name, so that uplinks do not come back in step.
 fn seed(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -149,29 +187,4 @@ fn seed(name: &str) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(url: &str, expected: Result<(bool, &str, u16), &str>) {
-        match (BrokerUrl::parse(url), expected) {
-            (Ok(url), Ok((tls, host, port))) => {
-                assert_eq!(url, BrokerUrl { tls, host: host.to_owned(), port });
-            }
-            (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
-            (got, expected) => panic!("{url}: got {got:?}, expected {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn broker_addresses() {
-        check("mqtt://10.0.0.1:1884", Ok((false, "10.0.0.1", 1884)));
-        check("mqtt://broker", Ok((false, "broker", 1883)));
-        check("mqtts://broker.example/", Ok((true, "broker.example", 8883)));
-        check("mqtt://[::1]:1883", Ok((false, "::1", 1883)));
-        check("http://broker", Err("unknown scheme `http`"));
-        check("broker:1883", Err("write mqtt://"));
-        check("mqtt://me:secret@broker", Err("credentials do not belong in the url"));
-        check("mqtt://broker:port", Err("`port` is no port"));
-    }
-}
+mod tests;

@@ -8,9 +8,8 @@ use std::{
     time::Duration,
 };
 
-use bellwether_domain::{
-    ConnectorStatus, GapStatus, GatewayStatus, Plant, PlantStatus, StoreStatus, UplinkStatus,
-};
+use bellwether_connectors::StatusCell;
+use bellwether_domain::{GapStatus, GatewayStatus, PlantStatus, StoreStatus, UplinkStatus};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -29,14 +28,12 @@ pub struct Parts {
     pub device: String,
     /// Plant time.
     pub clock: Clock,
-    /// The running plant.
-    pub plant: Arc<Plant>,
     /// From the pump.
     pub state: watch::Receiver<Arc<PlantStatus>>,
     /// From the pump.
     pub gaps: watch::Receiver<Arc<GapStatus>>,
-    /// From the sources.
-    pub connectors: Vec<watch::Receiver<ConnectorStatus>>,
+    /// From the sources: those that run now.
+    pub connectors: watch::Receiver<Vec<StatusCell>>,
     /// From the uplinks.
     pub uplinks: Vec<watch::Receiver<UplinkStatus>>,
     /// From the store writer.
@@ -52,6 +49,7 @@ impl Parts {
     pub fn assemble(&self) -> GatewayStatus {
         let raw_equivalent = self.raw_equivalent_bytes.load(Ordering::Relaxed);
         let mut store = self.store.borrow().clone();
+        let state = Arc::clone(&self.state.borrow());
         store.thinned += self.thinned.load(Ordering::Relaxed);
         GatewayStatus {
             build: BUILD.to_owned(),
@@ -59,10 +57,10 @@ impl Parts {
             started_at: self.clock.started_at(),
             uptime: self.clock.uptime(),
             speed: self.clock.speed(),
-            plant: Arc::clone(&self.plant),
-            state: PlantStatus::clone(&self.state.borrow()),
+            plant: Arc::clone(&state.plant),
+            state: PlantStatus::clone(&state),
             gaps: Arc::clone(&self.gaps.borrow()),
-            connectors: self.connectors.iter().map(|part| part.borrow().clone()).collect(),
+            connectors: self.connectors.borrow().iter().map(StatusCell::get).collect(),
             uplinks: self
                 .uplinks
                 .iter()

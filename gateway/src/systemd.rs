@@ -10,6 +10,14 @@ pub fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// "Reading the configuration again": followed by [`ready`] in any case.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => send(&[NotifyState::Reloading, now]),
+        Err(error) => debug!(%error, "the service manager is not told"),
+    }
+}
+
 /// "Stopping".
 pub fn stopping() {
     send(&[NotifyState::Stopping]);

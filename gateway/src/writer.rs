@@ -4,6 +4,8 @@
 //! A failing disk never stops acquisition and alarms: what must not be lost is kept and tried again, raw history is
 //! given up and counted, and the status says so.
 
+mod faults;
+
 use std::{sync::Arc, time::Duration};
 
 use bellwether_domain::{
@@ -12,10 +14,11 @@ use bellwether_domain::{
 use bellwether_store::{Core, CoreCommit, History, HistoryBatch, Names, Outgoing, StoreError};
 use tokio::{
     sync::{Notify, mpsc, watch},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tracing::{error, info};
 
+use self::faults::{Database, Faults, News};
 use crate::{northbound::json, pump::Commit};
 
 /// At most this much raw history is lost in a power cut.
@@ -34,7 +37,7 @@ pub struct Writer {
     pub core: Core,
     /// Raw history and health history.
     pub history: History,
-    /// What ids are called.
+    /// What ids are called, until a commit brings another plant.
     pub plant: Arc<Plant>,
     /// The uplinks that get alerts and summaries.
     pub uplinks: Vec<String>,
@@ -51,6 +54,13 @@ pub struct Writer {
 struct Waiting {
     core: CoreCommit,
     history: HistoryBatch,
+    faults: Faults,
+}
+
+impl Waiting {
+    fn is_core_written(&self) -> bool {
+        self.core == CoreCommit { at: self.core.at, ..CoreCommit::default() }
+    }
 }
 
 impl Writer {
@@ -58,8 +68,8 @@ impl Writer {
     ///
     /// # Errors
     /// If what must not be lost could not be written at the end.
-    pub async fn run(self, mut commits: mpsc::Receiver<Commit>) -> anyhow::Result<()> {
-        let names = Names::of(&self.plant);
+    pub async fn run(mut self, mut commits: mpsc::Receiver<Commit>) -> anyhow::Result<()> {
+        let mut names = Names::of(&self.plant);
         let mut waiting = Waiting::default();
         let mut history_due = interval(HISTORY_PERIOD);
         history_due.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -71,7 +81,15 @@ impl Writer {
             };
             let is_history_due = received.is_none();
             match received {
-                Some(Some(commit)) => self.take(commit, &mut waiting),
+                Some(Some(mut commit)) => {
+                    let next_plant = commit.next_plant.take();
+                    self.take(commit, &mut waiting);
+                    if let Some(plant) = next_plant {
+                        self.settle(&names, &mut waiting, &commits).await?;
+                        names = Names::of(&plant);
+                        self.plant = plant;
+                    }
+                }
                 Some(None) => break,
                 None => {}
             }
@@ -89,6 +107,28 @@ impl Writer {
         );
         info!("everything is on disk");
         Ok(())
+    }
+
+    /// Writes everything that speaks in the ids of the plant that is left, however long the disk takes: meanwhile
+    /// commits wait in their queue, and when that is full the pump thins raw history as for any slow disk.
+    async fn settle(
+        &self,
+        names: &Names,
+        waiting: &mut Waiting,
+        commits: &mpsc::Receiver<Commit>,
+    ) -> anyhow::Result<()> {
+        loop {
+            self.write_core(names, waiting).await;
+            self.write_history(names, waiting).await;
+            if waiting.is_core_written() && waiting.history == HistoryBatch::default() {
+                return Ok(());
+            }
+            anyhow::ensure!(
+                !commits.is_closed(),
+                "what was to be written before the configuration changed could not be: see the disk errors above"
+            );
+            sleep(HISTORY_PERIOD).await;
+        }
     }
 
     fn take(&self, commit: Commit, waiting: &mut Waiting) {
@@ -128,24 +168,29 @@ impl Writer {
     /// The worst quality among the asset's tags.
     fn quality(&self, asset: AssetId) -> Quality {
         let state = self.state.borrow();
-        let own = state.tags.iter().filter(|tag| self.plant.tag(tag.tag).asset == asset);
+        // The state may be of another plant already, or still.
+        let path = &self.plant.asset(asset).path;
+        let own = state
+            .tags
+            .iter()
+            .filter(|tag| state.plant.asset(state.plant.tag(tag.tag).asset).path == *path);
         own.map(|tag| tag.quality).fold(Quality::Good, Quality::worst)
     }
 
     async fn write_core(&self, names: &Names, waiting: &mut Waiting) {
-        if waiting.core == (CoreCommit { at: waiting.core.at, ..CoreCommit::default() }) {
+        if waiting.is_core_written() {
             return;
         }
         match self.core.commit(names, &waiting.core).await {
             Ok(()) => {
                 let has_rows = !waiting.core.outgoing.is_empty();
                 waiting.core = CoreCommit::default();
-                self.succeeded();
+                self.succeeded(&mut waiting.faults, Database::Core);
                 if has_rows {
                     self.bell.notify_waiters();
                 }
             }
-            Err(error) => self.failed("alarms and messages wait in memory", &error),
+            Err(error) => self.failed(&mut waiting.faults, Database::Core, &error),
         }
     }
 
@@ -156,30 +201,46 @@ impl Writer {
         match self.history.append(names, &waiting.history).await {
             Ok(()) => {
                 waiting.history = HistoryBatch::default();
-                self.succeeded();
+                self.succeeded(&mut waiting.faults, Database::History);
             }
-            Err(error) => self.failed("history waits in memory", &error),
+            Err(error) => self.failed(&mut waiting.faults, Database::History, &error),
         }
     }
 
-    fn succeeded(&self) {
-        let recovered =
-            self.status.send_if_modified(|status| !std::mem::replace(&mut status.healthy, true));
-        if recovered {
+    fn succeeded(&self, faults: &mut Faults, database: Database) {
+        let news = faults.note(database, None);
+        self.tell(faults);
+        if news == News::Recovered {
             info!("the disk takes data");
         }
     }
 
     /// Reports a failing disk when it begins to fail, not at each attempt.
-    fn failed(&self, consequence: &str, cause: &StoreError) {
-        let text = format!("{cause}: {consequence}");
-        let is_news = self.status.send_if_modified(|status| {
-            status.healthy = false;
-            status.last_error.replace(text.clone()).as_ref() != Some(&text)
-        });
-        if is_news {
+    fn failed(&self, faults: &mut Faults, database: Database, cause: &StoreError) {
+        let consequence = match database {
+            Database::Core => "alarms and messages wait in memory",
+            Database::History => "history waits in memory",
+        };
+        let news = faults.note(database, Some(format!("{cause}: {consequence}")));
+        self.tell(faults);
+        if news == News::Failing {
             error!(error = %cause, "the disk does not take data: {consequence}");
         }
+    }
+
+    /// The disk is well if both databases write; the last error stays for people to read.
+    fn tell(&self, faults: &Faults) {
+        self.status.send_if_modified(|status| {
+            let error = faults.error();
+            let is_healthy = error.is_none();
+            let has_changed = status.healthy != is_healthy
+                || (!is_healthy && status.last_error.as_deref() != error);
+            status.healthy = is_healthy;
+            if has_changed && let Some(error) = error {
+                status.last_error = Some(error.to_owned());
+            }
+            has_changed
+        });
     }
 }
 

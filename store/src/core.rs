@@ -132,6 +132,22 @@ impl Core {
             .await
     }
 
+    /// Random text that no other database has: consumers count messages within it, and it tells this gateway from
+    /// others of the same name. A database restored from its backup gets another one.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn epoch(&self) -> Result<String, StoreError> {
+        let doing = "the epoch was read";
+        let sql = self.database.sql(doing);
+        within_limit(doing, async {
+            let epoch: Text =
+                sqlx::query_scalar(EPOCH).fetch_one(self.database.readers()).await.map_err(sql)?;
+            Ok(epoch.0)
+        })
+        .await
+    }
+
     /// Messages to send next: alerts first, then by age, without those in flight.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 pub(crate) mod alarms;
 pub(crate) mod assets;
 pub(crate) mod certificates;
+pub(crate) mod config;
 pub(crate) mod connectors;
 pub(crate) mod flags;
 pub(crate) mod losses;
@@ -62,24 +63,36 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(stream::get_stream))
         .routes(routes!(certificates::get_certificates))
         .routes(routes!(certificates::trust_certificate))
+        .routes(routes!(config::get_config))
+        .routes(routes!(config::get_versions))
+        .routes(routes!(config::get_version))
+}
+
+/// The only request whose body may be large.
+fn config_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(config::put_config))
+        .layer(DefaultBodyLimit::max(config::MAX_BYTES))
 }
 
 /// Everything the server answers.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (routes, _) = routes().split_for_parts();
+    let (config, _) = config_routes().split_for_parts();
     routes
+        .layer(DefaultBodyLimit::max(app.limits.body_bytes))
+        .merge(config)
         .route("/api/v1/openapi.json", get(get_document))
         .route("/metrics", get(metrics::get_metrics))
         .route("/healthz", get(get_health))
         .fallback(pages::fallback)
-        .layer(DefaultBodyLimit::max(app.limits.body_bytes))
         .layer(from_fn_with_state(app.clone(), guard))
         .with_state(app)
 }
 
 /// The `OpenAPI` document, stable from build to build.
 pub(crate) fn document() -> String {
-    let (_, document) = routes().split_for_parts();
+    let (_, document) = routes().merge(config_routes()).split_for_parts();
     let mut text =
         document.to_pretty_json().expect("the document has only string keys and no failing field");
     text.push('\n');

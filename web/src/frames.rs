@@ -25,7 +25,7 @@ pub(crate) struct Frame<'a> {
     /// Per tag: id, value (null if there is none to show), quality, age in seconds of plant time.
     #[schema(value_type = Vec<Vec<serde_json::Value>>)]
     tags: Vec<(&'a str, Option<f64>, Quality, Option<f64>)>,
-    /// Number of active alarms.
+    /// Alarms whose condition holds, acknowledged or not.
     alarms_active: usize,
     /// Changes whenever the list of active alarms does: then fetch it again.
     alarms_version: u32,
@@ -40,7 +40,7 @@ impl<'a> Frame<'a> {
             tags: tags::live(status)
                 .map(|(id, live)| (id, live.value, live.quality, live.age_s))
                 .collect(),
-            alarms_active: status.state.alarms.len(),
+            alarms_active: status.state.standing_alarms().count(),
             alarms_version: alarms_version(status),
         }
     }

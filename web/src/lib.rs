@@ -22,7 +22,10 @@ mod tests;
 use std::{io, sync::Arc};
 
 use axum::Router;
-use bellwether_domain::{Command, CommandError, GatewayStatus};
+use bellwether_domain::{
+    Command, CommandError, ConfigApplied, ConfigRefusal, ConfigText, ConfigVersion, GatewayStatus,
+    Outcome,
+};
 use bellwether_store::Reader;
 use tokio::{
     net::TcpListener,
@@ -44,6 +47,32 @@ pub struct WebState {
     pub commands: mpsc::Sender<CommandRequest>,
     /// Which OPC UA servers are believed.
     pub certificates: CertificateDesk,
+    /// The owner of the configuration. Bounded; full means 503 to the person who asks.
+    pub configs: mpsc::Sender<ConfigRequest>,
+}
+
+/// A question about the configuration, or another one to put into force.
+#[derive(Debug)]
+pub enum ConfigRequest {
+    /// What runs.
+    Current(oneshot::Sender<ConfigText>),
+    /// Which versions are kept, newest first.
+    Versions(oneshot::Sender<Result<Vec<ConfigVersion>, ConfigRefusal>>),
+    /// The text of a version, if it is kept.
+    Version(u64, oneshot::Sender<Result<Option<ConfigText>, ConfigRefusal>>),
+    /// Put this into force, or say why not.
+    Apply(NewConfig, oneshot::Sender<Result<ConfigApplied, ConfigRefusal>>),
+}
+
+/// Another configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewConfig {
+    /// TOML, whole.
+    pub text: String,
+    /// The version it was made from, if whoever made it wants to be sure.
+    pub expected: Option<u64>,
+    /// Only say what would change.
+    pub is_trial: bool,
 }
 
 /// A person's request, and where to answer it.
@@ -51,8 +80,8 @@ pub struct WebState {
 pub struct CommandRequest {
     /// What is asked for.
     pub command: Command,
-    /// Whether the engine has done it. The other end may be gone: the person has closed the page.
-    pub reply: oneshot::Sender<Result<(), CommandError>>,
+    /// What the engine has done. The other end may be gone: the person has closed the page.
+    pub reply: oneshot::Sender<Result<Outcome, CommandError>>,
 }
 
 /// All routes: `/api/v1/…`, `/metrics`, `/healthz` and the embedded pages. For tests and for embedding elsewhere;

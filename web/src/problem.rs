@@ -8,6 +8,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use bellwether_domain::ConfigProblem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -25,10 +26,40 @@ pub(crate) struct Problem {
     status: u16,
     /// What went wrong, and what to do.
     detail: String,
+    /// What is wrong with a configuration, place by place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<ConfigFault>,
     /// Stable, for programs and translation: `bad_parameter`, `bad_request`, `not_json`, `too_large`, `not_found`,
     /// `method_not_allowed`, `host_not_allowed`, `header_missing`, `cross_site`, `alarm_not_active`, `actor_missing`,
-    /// `busy`, `no_reply`, `stopping`, `timeout`, `too_many_streams`, `history_slow`, `history_failed` or `internal`.
+    /// `busy`, `no_reply`, `stopping`, `timeout`, `too_many_streams`, `history_slow`, `history_failed`,
+    /// `config_invalid`, `config_outdated`, `config_edited`, `config_locked`, `config_not_kept` or `internal`.
     code: &'static str,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ConfigFault {
+    /// A register map beside the configuration; null for the configuration itself.
+    file: Option<String>,
+    /// From 1; null if it is about no line.
+    line: Option<usize>,
+    /// From 1; null if only the line is known.
+    column: Option<usize>,
+    /// The key at fault, as far as there is one.
+    key: Option<String>,
+    /// What is wrong, with what, and what to do.
+    message: String,
+}
+
+impl ConfigFault {
+    pub(crate) fn of(problem: ConfigProblem) -> Self {
+        let message = match &problem.table {
+            Some(table) => format!("in {table}: {}", problem.message),
+            None => problem.message,
+        };
+        let ConfigProblem { file, line, column, key, .. } = problem;
+        Self { file, line, column, key, message }
+    }
 }
 
 impl Problem {
@@ -38,8 +69,14 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
+            problems: Vec::new(),
             code,
         }
+    }
+
+    /// With what is wrong with a configuration, place by place.
+    pub(crate) fn with_faults(self, problems: Vec<ConfigFault>) -> Self {
+        Self { problems, ..self }
     }
 
     /// 400: this parameter is wrong, and what is right.

@@ -3,16 +3,21 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
-use bellwether_domain::{Command, CommandError, GatewayStatus};
+use bellwether_domain::{Command, CommandError, GatewayStatus, Outcome};
 use bellwether_store::Reader;
 use tokio::{
-    sync::{Semaphore, mpsc::error::TrySendError, oneshot},
+    sync::{
+        Semaphore,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CertificateDesk, CommandRequest, WebState, frames::Frames, history::Sparks, problem::Problem,
+    CertificateDesk, CommandRequest, ConfigRequest, WebState, frames::Frames, history::Sparks,
+    problem::Problem,
 };
 
 /// Every bound of the web server in one place; tests use smaller ones.
@@ -96,6 +101,11 @@ impl App {
         &self.web.reader
     }
 
+    /// Where questions about the configuration go.
+    pub(crate) fn configs(&self) -> &mpsc::Sender<ConfigRequest> {
+        &self.web.configs
+    }
+
     /// Whether the gateway still publishes its status.
     pub(crate) fn is_alive(&self) -> bool {
         self.web.status.has_changed().is_ok()
@@ -110,7 +120,7 @@ impl App {
     ///
     /// # Errors
     /// 503 while the queue is full or the gateway stops, 409 or 400 if the engine refuses.
-    pub(crate) async fn command(&self, command: Command) -> Result<(), Problem> {
+    pub(crate) async fn command(&self, command: Command) -> Result<Outcome, Problem> {
         let (reply, verdict) = oneshot::channel();
         self.web.commands.try_send(CommandRequest { command, reply }).map_err(
             |error| match error {

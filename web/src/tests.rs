@@ -1,6 +1,7 @@
 //! The whole router against a small plant, a real store and a fake engine.
 
 mod certificates;
+mod config;
 mod connectors;
 mod losses;
 mod past;
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::{
-    CommandRequest, WebState, api,
+    CommandRequest, ConfigRequest, WebState, api,
     state::{App, Limits},
 };
 
@@ -41,6 +42,7 @@ struct Gateway {
     web: WebState,
     status: watch::Sender<Arc<GatewayStatus>>,
     commands: mpsc::Receiver<CommandRequest>,
+    config_requests: mpsc::Receiver<ConfigRequest>,
     store: Store,
     _dir: TempDir,
 }
@@ -66,14 +68,16 @@ impl Gateway {
         let store = Store::open(dir.path(), StoreOptions::new(plant::NOW)).await.unwrap();
         let (status, receiver) = watch::channel(Arc::new(status));
         let (sender, commands) = mpsc::channel(1);
+        let (configs, config_requests) = mpsc::channel(1);
         let web = WebState {
             status: receiver,
             reader: store.reader(),
             commands: sender,
             certificates: certificates::desk(),
+            configs,
         };
         let app = App::new(web.clone(), limits(), CancellationToken::new());
-        Self { router: api::router(app), web, status, commands, store, _dir: dir }
+        Self { router: api::router(app), web, status, commands, config_requests, store, _dir: dir }
     }
 
     /// Closes the databases under the router.

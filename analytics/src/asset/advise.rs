@@ -10,7 +10,7 @@ use bellwether_domain::{
 use super::{AssetState, Layout, Model, Step};
 use crate::{
     advisory::{
-        alarm::{Edge, Subject},
+        alarm::{AlarmSlot, Edge, Subject},
         explain,
         summary::Tally,
     },
@@ -159,9 +159,16 @@ impl AssetState {
         let (on, off) =
             (micros(step.config.limit_on_delay_s), micros(step.config.limit_off_delay_s));
         for local in 0..layout.tags.len() {
-            let Some(limit) = step.plant.tag(layout.tags[local]).failure else { continue };
             let smooth = self.channels[local].smooth;
             let slot = &mut self.slots[Layout::limit_slot(local)];
+            let Some(limit) = step.plant.tag(layout.tags[local]).failure else {
+                // The limit has been taken out of the configuration: what stood because of it is over at once.
+                if slot.timer.is_on() {
+                    let edge = slot.timer.update(false, step.now.as_micros(), 0, 0);
+                    slot.edge = edge.or(slot.edge);
+                }
+                continue;
+            };
             let (beyond, level) = match limit {
                 Limit::Above(level) => (smooth - level, level),
                 Limit::Below(level) => (level - smooth, level),
@@ -288,9 +295,16 @@ impl AssetState {
         Ok(())
     }
 
-    /// The asset begins anew: its alarms end, seen or not.
-    pub(crate) fn dissolve(&mut self, now: Timestamp, mut tell: impl FnMut(Alert)) {
-        for alert in self.slots.iter_mut().filter_map(|slot| slot.clear(now)) {
+    /// The plant changes: alarms that do not go over into the new one end, seen or not.
+    pub(crate) fn dissolve(
+        &mut self,
+        now: Timestamp,
+        survives: impl Fn(AlarmId) -> bool,
+        mut tell: impl FnMut(Alert),
+    ) {
+        let is_ending =
+            |slot: &&mut AlarmSlot| slot.alarm.as_ref().is_some_and(|alarm| !survives(alarm.id));
+        for alert in self.slots.iter_mut().filter(is_ending).filter_map(|slot| slot.clear(now)) {
             let alarm = Alarm { state: AlarmState::Normal, ..alert.alarm };
             tell(Alert { alarm, ..alert });
         }

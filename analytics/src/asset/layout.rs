@@ -1,6 +1,6 @@
 //! Which of an asset's tags play which part: worked out once from the plant, never stored.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bellwether_domain::{AssetId, Plant, Role, TagId};
 
@@ -38,11 +38,16 @@ impl Layout {
     /// Place of the alarm that no data arrives.
     pub(crate) const NO_DATA: usize = 1;
 
-    /// The layout of an asset of this plant.
-    pub(crate) fn new(plant: &Plant, asset: AssetId) -> Self {
+    /// The layout of an asset of this plant. Tags that `former` names come first and in its order, so that what was
+    /// learnt about them keeps its place however a person has rearranged the file.
+    pub(crate) fn arranged(plant: &Plant, asset: AssetId, former: &[String]) -> Self {
         let about = plant.asset(asset);
-        let tags: Vec<TagId> =
+        let mut tags: Vec<TagId> =
             about.tags.iter().copied().filter(|tag| tag.index() < plant.tags.len()).collect();
+        let place: BTreeMap<&str, usize> =
+            former.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+        let place_of = |tag: &TagId| place.get(plant.tag(*tag).name.as_str()).copied();
+        tags.sort_by_key(|tag| place_of(tag).unwrap_or(usize::MAX));
         let having = |role: Role| {
             tags.iter().enumerate().filter_map(move |(local, &id)| {
                 let tag = plant.tag(id);

@@ -81,6 +81,15 @@ impl OpenFrame {
         self.restart(awaited);
     }
 
+    /// The same frame of an asset whose tags have moved: `former[tag]` is where a tag was; new ones are waited for from
+    /// the next frame on.
+    pub(crate) fn rearranged(&self, former: &[Option<usize>]) -> Self {
+        let sum = |place: &Option<usize>| place.and_then(|tag| self.sums.get(tag).copied());
+        let sums: Vec<Sum> = former.iter().map(|place| sum(place).unwrap_or_default()).collect();
+        let missing = sums.iter().map(|sum| u32::from(sum.awaited && !sum.reported)).sum();
+        Self { sums, missing, ..*self }
+    }
+
     fn restart(&mut self, awaited: impl Fn(usize) -> bool) {
         self.opened = None;
         self.missing = 0;
@@ -121,6 +130,18 @@ mod tests {
         assert!(frame.is_overdue(at(1_500), PERIOD));
         frame.close(at(1_500), |tag| tag == 0);
         assert!(!frame.is_overdue(at(9_000), PERIOD), "an empty frame is never overdue");
+    }
+
+    #[test]
+    fn a_frame_whose_tags_have_moved_goes_on_with_what_it_has() {
+        let mut frame = OpenFrame::new(2, |_| true);
+        frame.add(1, 4.0);
+        frame.report(1, at(0));
+        let mut moved = frame.rearranged(&[Some(1), None, Some(0)]);
+        assert_eq!((moved.mean(0), moved.mean(1), moved.mean(2)), (Some(4.0), None, None));
+        assert!(!moved.is_complete(at(0), PERIOD));
+        moved.report(2, at(10));
+        assert!(moved.is_complete(at(10), PERIOD), "a new tag is not waited for yet");
     }
 
     #[test]

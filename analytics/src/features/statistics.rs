@@ -87,7 +87,7 @@ impl MedianTracker {
 }
 
 /// One number of a burst, mean removed. 0 for an empty or constant burst.
-pub(crate) fn waveform_feature(feature: WaveformFeature, samples: &[f32]) -> f64 {
+pub fn waveform_feature(feature: WaveformFeature, samples: &[f32]) -> f64 {
     if samples.is_empty() {
         return 0.0;
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bellwether_analytics::{AnalyticsConfig, Engine, Input, Output, Snapshot};
 use bellwether_domain::{
-    AlarmId, AlarmKind, AlarmState, AssetId, Command, CommandError, Derived, Plant, Quality,
-    Reading, Reason, Role, TagId, Timestamp, Transition, Waveform, WaveformFeature,
+    AlarmId, AlarmKind, AlarmState, AssetId, Command, CommandError, Derived, Plant, PlantStatus,
+    Quality, Reading, Reason, Role, TagId, Timestamp, Transition, Waveform, WaveformFeature,
 };
 use proptest::prelude::*;
 
@@ -269,6 +269,66 @@ fn a_changed_plant_keeps_what_unchanged_assets_learnt_and_ends_the_alarms_of_the
     assert!(of_pump >= 2);
     assert_eq!(ended, of_pump);
     assert!(watched.engine.status(now).assets[1].learning_ratio < 1e-12);
+}
+
+#[test]
+fn what_was_learnt_survives_another_order_of_tags_and_tags_that_are_only_shown() {
+    let mut watched = Watched::with(plant(), quick());
+    for (now, event) in life(560, 1) {
+        play(&mut watched.engine, now, &event, &mut watched.outputs);
+    }
+    let now = Timestamp::from_micros(BEGIN.as_micros() + 561 * 60_000_000);
+    let before = watched.engine.status(now);
+    let mut next = plant();
+    let id = |next: &Plant| TagId(u32::try_from(next.tags.len()).unwrap());
+    let shown = id(&next);
+    next.tags.push(tag(0, "pump-1.counter", "", Role::Information, MINUTE));
+    next.assets[0].tags.push(shown);
+    let gone = next.tag_named("gear.counter").unwrap();
+    next.assets[1].tags.retain(|tag| *tag != gone);
+    // The file names the first two tags of the pump the other way round.
+    next.tags.swap(0, 1);
+    for (old, new) in [(0, 1), (1, 0)] {
+        assert_eq!(next.tags[new].name, before.plant.tags[old].name);
+    }
+    if let Some(running) = &mut next.assets[0].running_when {
+        running.tag = match running.tag {
+            TagId(0) => TagId(1),
+            TagId(1) => TagId(0),
+            other => other,
+        };
+    }
+    let mut out = Vec::new();
+    watched.engine.step(now, Input::Plant(Arc::new(next)), &mut out);
+    assert_eq!(out, [], "nothing ends");
+    let after = watched.engine.status(now);
+    let bits = |value: f64| value.to_bits();
+    for asset in 0..2 {
+        let ratio = |status: &PlantStatus| bits(status.assets[asset].learning_ratio);
+        assert_eq!(ratio(&after), ratio(&before));
+    }
+    assert_eq!(after.assets[0].health, before.assets[0].health);
+    assert_eq!(
+        after.alarms.iter().map(|alarm| alarm.id).collect::<Vec<_>>(),
+        before.alarms.iter().map(|alarm| alarm.id).collect::<Vec<_>>()
+    );
+    assert_eq!(bits(after.tags[0].value), bits(before.tags[1].value));
+    assert_eq!(bits(after.tags[1].value), bits(before.tags[0].value));
+}
+
+#[test]
+fn an_asset_that_leaves_ends_its_alarms_in_the_ids_of_the_old_plant() {
+    let mut watched = Watched::with(plant(), quick());
+    for (now, event) in life(560, 1) {
+        play(&mut watched.engine, now, &event, &mut watched.outputs);
+    }
+    let now = Timestamp::from_micros(BEGIN.as_micros() + 561 * 60_000_000);
+    let open = watched.engine.status(now).alarms.len();
+    let mut out = Vec::new();
+    watched.engine.step(now, Input::Plant(Arc::default()), &mut out);
+    let is_end = |output: &Output| matches!(output, Output::AlarmChanged(alert) if alert.alarm.state == AlarmState::Normal);
+    assert!(open > 0 && out.len() == open && out.iter().all(is_end), "{out:?}");
+    assert_eq!(watched.engine.status(now).alarms, []);
 }
 
 #[test]

@@ -66,8 +66,7 @@ impl Link {
         pace: Pace,
     ) -> Result<Self, SessionError> {
         let wire = transport::open(transport, connect_timeout).await?;
-        let is_serial = matches!(transport, Transport::Serial(_));
-        let (tap, recorder) = Tap::new(wire, is_serial);
+        let (tap, recorder) = Tap::new(wire, transport.is_serial());
         let context = if transport.is_rtu() { rtu::attach(tap) } else { tcp::attach(tap) };
         Ok(Self { context, pacing: Pacing::new(transport, pace), recorder })
     }
@@ -130,7 +129,7 @@ impl Link {
 
 /// Waits, on a serial line, until a late answer has gone by. A socket is closed instead, at once.
 pub(super) async fn drain(transport: &Transport, timeout: Duration) {
-    if matches!(transport, Transport::Serial(_)) {
+    if transport.is_serial() {
         // The port is closed meanwhile, and what has come in is thrown away when it is opened again.
         sleep_until(Instant::now() + timeout.min(LONGEST_DRAIN)).await;
     }

@@ -4,9 +4,9 @@
 //! had arrived. Units that failed to answer last time are asked last, so that a unit that is silent again costs the
 //! others nothing of this poll; their readings are delivered even though the session ends with it.
 //!
-//! Silent units are asked one a poll, in the time that is left until the next poll is due. Only now and then one is
-//! waited for longer, so that the healthy ones begin late in less than one poll of a hundred. When polls are due
-//! outlives the session.
+//! Silent units are asked one a poll, after the others' values have been delivered, in the time that is left until the
+//! next poll is due. Only now and then one is waited for longer, so that the healthy ones begin late in less than one
+//! poll of a hundred. When polls are due outlives the session.
 
 mod files;
 
@@ -34,8 +34,9 @@ use crate::{
 const LONG_PROBE_EVERY: u32 = 150;
 /// So long before the next poll is due, at least, a silent unit is given up.
 const PROBE_MARGIN: Duration = Duration::from_millis(10);
-/// A shorter wait than this is none: with less time left silent units are asked in another poll.
-const SHORTEST_PROBE: Duration = Duration::from_millis(20);
+/// Waits for a silent unit are cut to a multiple of this, so that the same fault is told in the same words; with less
+/// time left it is asked in another poll.
+const PROBE_STEP_MS: u64 = 50;
 
 /// Polls the device until the session ends, which it does at the first timeout, mismatch or broken connection. A new
 /// session with the same quarantine goes on with what has been learnt about silent units and refused addresses.
@@ -183,6 +184,14 @@ impl Poll {
         }
     }
 
+    fn set_missing(&mut self, tags: &[usize], reason: Reason) {
+        for tag in tags.iter().copied() {
+            if self.found.get(tag).is_some_and(Option::is_none) {
+                self.set(tag, Found::Bad(reason));
+            }
+        }
+    }
+
     fn set_all(&mut self, tags: &[usize], reason: Reason) {
         tags.iter().for_each(|tag| self.set(*tag, Found::Bad(reason)));
     }
@@ -220,7 +229,8 @@ impl Session<'_> {
             self.deliver(&poll, at);
         }
         self.spare = poll;
-        result
+        result?;
+        self.probe_silent().await
     }
 
     /// Remembers what the device has refused.
@@ -241,11 +251,10 @@ impl Session<'_> {
         }
     }
 
-    /// Asks for everything that is to be asked for now: first those who answer, then those who did not last time, then
-    /// one of the silent.
+    /// Asks for everything that is to be asked for now: first those who answer, then those who did not last time. The
+    /// silent have no value.
     async fn read_all(&mut self, layout: &Layout, poll: &mut Poll) -> Result<(), (Span, Fault)> {
-        for turn in [Turn::Answering, Turn::Suspect, Turn::Silent] {
-            let mut probed = None;
+        for turn in [Turn::Answering, Turn::Suspect] {
             for block in &layout.blocks {
                 let unit = block.span.unit;
                 let first = block.members.first().and_then(|tag| poll.found.get(*tag));
@@ -256,35 +265,44 @@ impl Session<'_> {
                     poll.set_all(&block.members, Reason::Timeout);
                     continue;
                 }
-                let limit = if turn == Turn::Silent && self.turn(unit) == Turn::Silent {
-                    let is_its_turn = *probed.get_or_insert(unit) == unit;
-                    is_its_turn.then(|| self.probe_limit(unit)).flatten()
-                } else {
-                    Some(self.limit(unit))
-                };
-                match limit {
-                    None => poll.set_all(&block.members, Reason::Timeout),
-                    Some(limit) => self
-                        .read_block(block, limit, poll)
-                        .await
-                        .map_err(|fault| (block.span, fault))?,
-                }
+                let limit = self.limit(unit);
+                let read = self.read_block(block, limit, poll).await;
+                read.map_err(|fault| (block.span, fault))?;
             }
-            if turn == Turn::Answering {
-                self.forget_quarantined(layout, poll);
+            // Also after the last turn: a unit may have fallen silent in it.
+            let silent = |it: &&Block| self.turn(it.span.unit) == Turn::Silent;
+            for block in layout.blocks.iter().filter(silent) {
+                poll.set_missing(&block.members, Reason::Timeout);
             }
         }
         Ok(())
     }
 
-    /// Units whose pause is not over have no value in this poll.
-    fn forget_quarantined(&self, layout: &Layout, poll: &mut Poll) {
+    /// Asks one silent unit whether it is there again, once the values of the others are on their way; the next poll
+    /// reads it then.
+    async fn probe_silent(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
-        let resting =
-            layout.blocks.iter().filter(|it| !self.quarantine.units.is_due(it.span.unit, now));
-        for block in resting {
-            poll.set_all(&block.members, Reason::Timeout);
-        }
+        let blocks = self.quarantine.layout.iter().flat_map(|layout| &layout.blocks);
+        let units = &self.quarantine.units;
+        let is_due = |unit| units.is_silent(unit) && units.is_due(unit, now);
+        let Some(span) = blocks.map(|block| block.span).find(|span| is_due(span.unit)) else {
+            return Ok(());
+        };
+        let Some(limit) = self.probe_limit(span.unit) else { return Ok(()) };
+        let mut poll = Poll::default();
+        let asked = self.ask(span, limit, &mut poll).await;
+        let at = (self.now)();
+        let result = match asked {
+            Ok(Answer::Exception(code)) if exception(code) == Exception::Unreachable => {
+                let retries = self.source.pace.retries;
+                self.quarantine.units.failed(span.unit, Instant::now(), retries);
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(fault) => Err(self.fault(span, fault, &mut poll)),
+        };
+        self.tell(&poll, result.as_ref().err(), at);
+        result
     }
 
     fn turn(&self, unit: u8) -> Turn {
@@ -317,7 +335,8 @@ impl Session<'_> {
             self.quarantine.long_probe_at = Some(now + pause);
             return Some(limit);
         }
-        (left >= SHORTEST_PROBE).then_some(left)
+        let steps = millis(left) / PROBE_STEP_MS;
+        (steps > 0).then(|| Duration::from_millis(steps * PROBE_STEP_MS))
     }
 
     async fn read_block(

@@ -92,6 +92,9 @@ pub enum Transport {
     Tls(String, TlsFiles),
     /// RTU on a serial line.
     Serial(SerialLine),
+    /// A device in the same process, for tests in virtual time.
+    #[cfg(test)]
+    Memory(super::hostile::Door),
 }
 
 impl Transport {
@@ -102,12 +105,29 @@ impl Transport {
                 endpoint.clone()
             }
             Self::Serial(line) => line.path.display().to_string(),
+            #[cfg(test)]
+            Self::Memory(_) => "memory".to_owned(),
         }
     }
 
     /// Whether frames are RTU frames, which bear no transaction number.
-    pub const fn is_rtu(&self) -> bool {
-        matches!(self, Self::RtuOverTcp(_) | Self::Serial(_))
+    pub fn is_rtu(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Tls(..) => false,
+            Self::RtuOverTcp(_) | Self::Serial(_) => true,
+            #[cfg(test)]
+            Self::Memory(door) => door.is_rtu(),
+        }
+    }
+
+    /// Whether it is a line, on which whatever has been sent arrives, also after it has been opened anew.
+    pub fn is_serial(&self) -> bool {
+        match self {
+            Self::Serial(_) => true,
+            Self::Tcp(_) | Self::Tls(..) | Self::RtuOverTcp(_) => false,
+            #[cfg(test)]
+            Self::Memory(door) => door.is_serial(),
+        }
     }
 }
 
@@ -179,6 +199,15 @@ pub(super) async fn open(
         }
         Transport::Tcp(address) | Transport::RtuOverTcp(address) | Transport::Tls(address, _) => {
             address
+        }
+        #[cfg(test)]
+        Transport::Memory(door) => {
+            let connected = timeout(connect_timeout, door.connect()).await;
+            return match connected {
+                Ok(Ok(stream)) => Ok(Box::new(stream)),
+                Ok(Err(source)) => Err(SessionError::Connect { endpoint, source }),
+                Err(_) => Err(SessionError::ConnectTimeout { endpoint, timeout_ms: 0 }),
+            };
         }
     };
     let connecting = async {

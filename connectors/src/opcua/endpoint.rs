@@ -133,17 +133,30 @@ fn user_policy(
     let channel = offer.security_policy_uri.as_ref();
     let policy_of = |way: &UserTokenPolicy| {
         let own = way.security_policy_uri.as_ref();
-        if own.is_empty() { channel.to_owned() } else { own.to_owned() }
+        // A certificate proves itself by a signature, so none is no way for it: some servers list it all the same.
+        let is_silent =
+            own.is_empty() || (wanted == UserTokenType::Certificate && own == POLICY_NONE);
+        if is_silent { channel.to_owned() } else { own.to_owned() }
     };
     let is_encrypted = offer.security_mode == MessageSecurityMode::SignAndEncrypt;
     ways.retain(|way| {
         let policy = policy_of(way);
         let is_open_in_encrypted =
             is_encrypted && wanted == UserTokenType::UserName && policy == POLICY_NONE;
-        SecurityPolicy::is_known(&policy) || is_open_in_encrypted
+        // An old way of signing gives nothing away, and the channel protects it.
+        let is_signature_in_channel = wanted == UserTokenType::Certificate
+            && offer.security_mode != MessageSecurityMode::None;
+        SecurityPolicy::is_known(&policy) || is_open_in_encrypted || is_signature_in_channel
     });
     let Some(way) = ways.first() else {
-        return Err(SessionError::PasswordInClear { endpoint: endpoint.to_owned() });
+        let endpoint = endpoint.to_owned();
+        return Err(match wanted {
+            UserTokenType::UserName => SessionError::PasswordInClear { endpoint },
+            _ => SessionError::Refused {
+                endpoint,
+                detail: format!("no way to prove {in_words} that the gateway supports"),
+            },
+        });
     };
     let policy = policy_of(way);
     Ok(Some(UserTokenPolicy { security_policy_uri: policy.into(), ..(*way).clone() }))

@@ -9,7 +9,7 @@ use bellwether_connectors::opcua::{
     self, BrowseLimits, EndpointUrl, Kind, Node, OpcuaConfig, Pki, Tree,
 };
 
-use super::{UsageError, runtime};
+use super::{UsageError, runtime, say::say};
 use crate::{clock::Clock, config::Config};
 
 #[derive(Debug, clap::Args)]
@@ -42,11 +42,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    #[expect(
-        clippy::print_stdout,
-        clippy::print_stderr,
-        reason = "the result of this command is its output"
-    )]
+    #[expect(clippy::print_stderr, reason = "remarks must not get into a configuration")]
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (config, pki) = self.section()?;
         let source = config.source(&[]);
@@ -62,9 +58,9 @@ impl Args {
             tree.filter(text);
         }
         if self.toml {
-            print!("{}", emit::configuration(&config, &tree));
+            say(emit::configuration(&config, &tree).trim_end_matches('\n'));
         } else {
-            tree.nodes.iter().for_each(|node| println!("{}", line(node)));
+            tree.nodes.iter().for_each(|node| say(&line(node)));
         }
         remarks(&tree).for_each(|remark| eprintln!("bellwether: {remark}"));
         Ok(())

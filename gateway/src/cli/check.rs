@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use bellwether_connectors::{modbus, opcua};
 
+use super::say::say;
 use crate::{
     clock::Clock,
-    config::{Config, SourceSetup},
+    config::{Loaded, SourceSetup},
     security,
 };
 
@@ -18,24 +19,22 @@ pub(super) struct Args {
 }
 
 impl Args {
-    #[expect(clippy::print_stdout, reason = "the result of this command is its output")]
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.config)?;
-        let setup = config.setup(&self.config, 1.0)?;
+        let Loaded { config, setup, .. } = Loaded::read(&self.config)?;
         let count = |count: usize, noun: &str| {
             format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
         };
-        println!(
+        say(&format!(
             "{} is right: {}, {}, {}, {}",
             self.config.display(),
             count(setup.plant.assets.len(), "asset"),
             count(setup.plant.tags.len(), "tag"),
             count(setup.sources.len(), "source"),
             count(config.mqtt.len(), "uplink"),
-        );
+        ));
         for source in &setup.sources {
-            match source {
-                SourceSetup::Modbus(source) => println!(
+            say(&match source {
+                SourceSetup::Modbus(source) => format!(
                     "  modbus `{}` at {}: {} in {} every {} ms",
                     source.name,
                     source.endpoint,
@@ -43,21 +42,21 @@ impl Args {
                     count(requests(source), "request"),
                     source.poll_interval.as_millis(),
                 ),
-                SourceSetup::Opcua(source) => println!(
+                SourceSetup::Opcua(source) => format!(
                     "  opcua `{}` at {}: {}",
                     source.name,
                     source.endpoint,
                     count(source.tags.len(), "tag")
                 ),
-            }
+            });
         }
         let warnings = config.modbus.iter().flat_map(|source| source.warnings());
         for warning in warnings.chain(config.opcua.iter().flat_map(|source| source.warnings())) {
-            println!("  warning: {warning}");
+            say(&format!("  warning: {warning}"));
         }
         let pki = opcua::Pki::below(&config.gateway.data_dir);
         for warning in security::expiring(&pki, Clock::start(None, 1.0).now()) {
-            println!("  warning: {warning}");
+            say(&format!("  warning: {warning}"));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use bellwether_domain::{AlarmId, AlarmState, AssetId, HealthState, Plant, PlantStatus};
 
-use super::UsageError;
+use super::{UsageError, say::say};
 use crate::{app::Gateway, clock::Clock};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:21883")]
     mqtt: SocketAddr,
     /// Serve this CSV recording of a real machine instead of the simulated plant, and judge the result.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "speed", "mqtt"])]
     recording: Option<PathBuf>,
 }
 
@@ -119,10 +119,4 @@ impl Teller {
             self.at(kind, &alarm.explanation.sentence);
         }
     }
-}
-
-/// One line for the person who watches.
-#[expect(clippy::print_stdout, reason = "the demo talks to the person who started it")]
-fn say(text: &str) {
-    println!("{text}");
 }

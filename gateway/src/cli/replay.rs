@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use bellwether_analytics::{Engine, Input, Output};
 use bellwether_domain::{Alert, Plant, Reading, TagId, Timestamp};
 
+use super::say::say;
 use crate::config::Config;
 
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,6 @@ pub(super) struct Args {
 }
 
 impl Args {
-    #[expect(clippy::print_stdout, reason = "the result of this command is its output")]
     pub(super) fn run(self) -> anyhow::Result<()> {
         let config = Config::load(&self.config)?;
         let setup = config.setup(&self.config, 1.0)?;
@@ -31,7 +31,7 @@ impl Args {
         for line in replay(engine, &setup.plant, &text)
             .with_context(|| self.recording.display().to_string())?
         {
-            println!("{line}");
+            say(&line);
         }
         Ok(())
     }

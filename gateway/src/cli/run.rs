@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::UsageError;
 use crate::{
     app::{Gateway, Ground},
-    config::{Config, ConfigError},
+    config::{ConfigError, Loaded},
     systemd,
 };
 
@@ -30,14 +30,14 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.config)?;
-        let setup = config.setup(&self.config, 1.0)?;
+        let loaded = Loaded::read(&self.config)?;
+        let config = &loaded.config;
         let http = self.http.unwrap_or(config.http.listen);
         self.check_exposure(http)?;
         let data_dir = self.data_dir.unwrap_or_else(|| config.gateway.data_dir.clone());
         super::runtime()?.block_on(async {
-            let ground = Ground::open(&config, &data_dir, 1.0).await?;
-            let gateway = Gateway::start(&config, setup, ground, http).await?;
+            let ground = Ground::open(&loaded.config, &data_dir, 1.0).await?;
+            let gateway = Gateway::start(loaded, ground, http).await?;
             info!(dashboard = %format!("http://{}", gateway.http), "ready");
             systemd::ready(&format!("dashboard on http://{}", gateway.http));
             gateway.run_until(super::asked_to_stop()).await
@@ -59,9 +59,9 @@ impl Args {
         }
         bail!(ConfigError {
             file: self.config.clone(),
-            problems: vec![format!(
-                "[http] listen = \"{http}\" can be reached by others: {advice}"
-            )],
+            problems: vec![
+                format!("[http] listen = \"{http}\" can be reached by others: {advice}").into()
+            ],
         })
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bellwether_connectors::opcua::Pki;
 use bellwether_domain::Certificate;
 
+use super::say::say;
 use crate::config::Config;
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,6 @@ pub(super) struct Args {
 }
 
 impl Args {
-    #[expect(clippy::print_stdout, reason = "the result of this command is its output")]
     pub(super) fn run(self) -> anyhow::Result<()> {
         let data_dir = match self.data_dir {
             Some(folder) => folder,
@@ -32,15 +32,15 @@ impl Args {
         if self.what == "list" {
             let all = pki.certificates();
             if all.is_empty() {
-                println!("there are no certificates in {}", pki.folder().display());
+                say(&format!("there are no certificates in {}", pki.folder().display()));
             }
-            all.iter().for_each(|known| println!("{}", shown(known)));
+            all.iter().for_each(|known| say(&shown(known)));
             return Ok(());
         }
         for known in pki.trust(&self.what)? {
-            println!("{}", shown(&known));
+            say(&shown(&known));
         }
-        println!("a running gateway reconnects within two seconds");
+        say("a running gateway reconnects within two seconds");
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ pub struct Setup {
 }
 
 /// One validated source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceSetup {
     /// A Modbus TCP device.
     Modbus(modbus::Source),
@@ -36,6 +36,37 @@ pub enum SourceSetup {
 }
 
 impl SourceSetup {
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Modbus(source) => &source.name,
+            Self::Opcua(source) => &source.name,
+        }
+    }
+
+    /// The ids of its tags.
+    pub fn tag_ids(&self) -> Vec<TagId> {
+        match self {
+            Self::Modbus(source) => source.tag_ids().collect(),
+            Self::Opcua(source) => source.tag_ids().collect(),
+        }
+    }
+
+    /// The same source with other ids, in the order of its tags.
+    #[must_use]
+    pub fn with_ids(&self, ids: &[TagId]) -> Self {
+        let mut source = self.clone();
+        match &mut source {
+            Self::Modbus(source) => {
+                source.tags.iter_mut().zip(ids).for_each(|(tag, id)| tag.id = *id);
+            }
+            Self::Opcua(source) => {
+                source.tags.iter_mut().zip(ids).for_each(|(tag, id)| tag.id = *id);
+            }
+        }
+        source
+    }
+
     /// What is known about the source before it has begun.
     pub fn status(&self) -> ConnectorStatus {
         let (name, protocol, endpoint, tags) = match self {

@@ -6,15 +6,17 @@
 
 use std::ops::Range;
 
+use bellwether_domain::ConfigProblem;
+
 use super::Config;
 
 /// More problems than this are not listed: whoever has so many has given us the wrong file.
 const MAX_PROBLEMS: usize = 50;
 
 /// Parses the text, or lists what is wrong with its form, one line each.
-pub(super) fn parse(text: &str) -> Result<Config, Vec<String>> {
+pub(super) fn parse(text: &str) -> Result<Config, Vec<ConfigProblem>> {
     let mut rest = text.to_owned();
-    let mut problems: Vec<(usize, String)> = Vec::new();
+    let mut problems: Vec<(usize, ConfigProblem)> = Vec::new();
     let mut blanked: Vec<Range<usize>> = Vec::new();
     for _ in 0..MAX_PROBLEMS {
         let error = match toml::from_str::<Config>(&rest) {
@@ -43,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<String>> {
 }
 
 /// `line 12, column 3, in [http]: unknown key …`, with the line itself where the message does not name the culprit.
-fn describe(text: &str, span: &Range<usize>, message: &str) -> String {
+fn describe(text: &str, span: &Range<usize>, message: &str) -> ConfigProblem {
     let before = &text[..span.start];
     let line = before.matches('\n').count() + 1;
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -52,16 +54,34 @@ fn describe(text: &str, span: &Range<usize>, message: &str) -> String {
     let names_culprit = message.contains('`');
     let message =
         message.replace("unknown field", "unknown key").replace("missing field", "missing key");
+    let key = message
+        .strip_prefix("unknown key `")
+        .or_else(|| message.strip_prefix("missing key `"))
+        .and_then(|rest| rest.split('`').next())
+        .map(str::to_owned)
+        .or_else(|| key_of(text[line_start..].lines().next()?));
     let culprit = match text[line_start..].lines().next() {
         Some(source) if !names_culprit && !source.trim().is_empty() => {
             format!(": {}", source.trim())
         }
         _ => String::new(),
     };
-    match table_of(text, span.start) {
-        Some(table) => format!("line {line}, column {column}, in {table}: {message}{culprit}"),
-        None => format!("line {line}, column {column}: {message}{culprit}"),
+    ConfigProblem {
+        file: None,
+        line: Some(line),
+        column: Some(column),
+        table: table_of(text, span.start),
+        key,
+        message: format!("{message}{culprit}"),
     }
+}
+
+/// The key that a line gives a value, if it does.
+fn key_of(line: &str) -> Option<String> {
+    let (key, _) = line.split_once('=')?;
+    let key = key.trim();
+    let is_key = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
+    is_key.then(|| key.to_owned())
 }
 
 /// The header of the table that the place stands in, with the entry's `name` or `path` if it has one.
@@ -138,6 +158,7 @@ mod tests {
         let problems = parse(text).expect_err("the text is wrong");
         assert_eq!(problems.len(), expected.len(), "{problems:#?}");
         for (problem, expected) in problems.iter().zip(expected) {
+            let problem = problem.to_string();
             assert!(problem.contains(expected), "`{problem}` should contain `{expected}`");
         }
     }

@@ -4,6 +4,8 @@
 //! A row of the outbox holds the *body* of a message. Device, stream, epoch and sequence are put in front when it is
 //! sent, because the sequence is given out inside the transaction that stores the row.
 
+use std::sync::atomic::Ordering;
+
 use bellwether_domain::{
     Alert, AssetPath, Contribution, HealthState, Plant, Prognosis, Quality, Reading, Refusal,
     Summary, TagSummary, Timestamp,
@@ -276,9 +278,12 @@ struct WireStatus<'a> {
     bytes_raw_equivalent: u64,
 }
 
-/// The gateway's status message. The epoch is the start of the process; the will is written when the connection is made
-/// and so carries the sequence of that moment.
-pub(super) fn status(uplink: &Uplink, at: Timestamp, online: bool) -> String {
+/// Sequence of the will, which the broker publishes in the gateway's name: it stands outside the count, because nobody
+/// knows when the connection is made how many messages will have gone before it.
+pub(super) const WILL: u64 = 0;
+
+/// The gateway's status message. The epoch is the start of the process.
+pub(super) fn status(uplink: &Uplink, sequence: u64, at: Timestamp, online: bool) -> String {
     use bellwether_domain::ConnectorState::{Connected, Degraded};
     let gateway = uplink.gateway.borrow();
     let own = uplink.status.borrow();
@@ -288,8 +293,8 @@ pub(super) fn status(uplink: &Uplink, at: Timestamp, online: bool) -> String {
         schema: "bellwether/status/1",
         device: &uplink.device,
         stream: "status",
-        epoch: gateway.started_at.as_micros().to_string(),
-        sequence: own.sent,
+        epoch: uplink.clock.started_at().as_micros().to_string(),
+        sequence,
         at: at.to_string(),
         quality: if online { "good" } else { "bad" },
         online,
@@ -297,12 +302,12 @@ pub(super) fn status(uplink: &Uplink, at: Timestamp, online: bool) -> String {
         uptime_s: gateway.uptime.as_secs(),
         assets: gateway.plant.assets.len(),
         needing_attention: gateway.state.assets.iter().filter(|a| needs_attention(a.state)).count(),
-        alarms_active: gateway.state.alarms.len(),
+        alarms_active: gateway.state.standing_alarms().count(),
         sources: gateway.connectors.len(),
         sources_connected: gateway.connectors.iter().filter(|c| connected(c.state)).count(),
         backlog: own.backlog,
         bytes_sent: own.bytes_sent,
-        bytes_raw_equivalent: own.bytes_raw_equivalent,
+        bytes_raw_equivalent: uplink.raw_equivalent_bytes.load(Ordering::Relaxed),
     })
 }
 

@@ -14,7 +14,7 @@ use rumqttc::{
 };
 use tokio::{sync::watch, time::timeout};
 
-use super::{BrokerUrl, DRAIN_TIME, Uplink, json};
+use super::{BrokerUrl, DRAIN_TIME, Uplink, json, seed};
 
 /// Largest message in bytes, both ways; the library's own default of 10 KiB would end the connection.
 const MAX_PACKET_BYTES: usize = 1 << 20;
@@ -49,11 +49,17 @@ pub(super) enum UplinkError {
 }
 
 /// Runs one connection until it fails, or until the gateway stops and the outbox is empty or the drain time is over.
-pub(super) async fn session(uplink: &Uplink) -> Result<(), UplinkError> {
+///
+/// `statuses`: status messages sent since the process began, over all its connections.
+pub(super) async fn session(uplink: &Uplink, statuses: &mut u64) -> Result<(), UplinkError> {
     let url = BrokerUrl::parse(&uplink.config.url).map_err(UplinkError::Options)?;
     let broker = format!("{}:{}", url.host, url.port);
     let connected_at = uplink.clock.now();
-    let (client, mut event_loop) = connect(uplink, &url, connected_at)?;
+    let id = match &uplink.config.client_id {
+        Some(id) => id.clone(),
+        None => client_id(&uplink.device, &uplink.core.epoch().await?, &uplink.config.name),
+    };
+    let (client, mut event_loop) = connect(uplink, id, &url, connected_at)?;
     let (connected, is_connected) = watch::channel(false);
     let wire = async {
         loop {
@@ -71,8 +77,13 @@ pub(super) async fn session(uplink: &Uplink) -> Result<(), UplinkError> {
             }
         }
     };
-    let feeder =
-        Feeder { uplink, client, in_flight: BTreeSet::new(), notices: FuturesUnordered::new() };
+    let feeder = Feeder {
+        uplink,
+        client,
+        statuses,
+        in_flight: BTreeSet::new(),
+        notices: FuturesUnordered::new(),
+    };
     // Two long-lived futures side by side: the event loop is never dropped in the middle of connecting.
     tokio::select! {
         error = wire => Err(error),
@@ -80,13 +91,21 @@ pub(super) async fn session(uplink: &Uplink) -> Result<(), UplinkError> {
     }
 }
 
+/// Client identifier where the configuration names none. A broker ends the older of two connections with the same one,
+/// so device names that are alike must not make it so: it also depends on the random epoch of this gateway's database,
+/// and on the uplink, as two may lead to one broker.
+pub(super) fn client_id(device: &str, epoch: &str, uplink: &str) -> String {
+    let own = seed(&format!("{epoch}/{uplink}"));
+    format!("bw-{device}-{:08x}", (own ^ (own >> 32)) & 0xffff_ffff)
+}
+
 fn connect(
     uplink: &Uplink,
+    id: String,
     url: &BrokerUrl,
     at: Timestamp,
 ) -> Result<(AsyncClient, EventLoop), UplinkError> {
     let config = &uplink.config;
-    let id = config.client_id.clone().unwrap_or_else(|| format!("bw-{}", uplink.device));
     let mut options = MqttOptions::new(id, (url.host.clone(), url.port));
     options.set_keep_alive(config.keep_alive_s);
     options.set_max_packet_size(MAX_PACKET_BYTES, MAX_PACKET_BYTES);
@@ -102,7 +121,7 @@ fn connect(
     if url.tls {
         options.set_transport(tls(config.ca_file.as_deref())?);
     }
-    let will = json::status(uplink, at, false);
+    let will = json::status(uplink, json::WILL, at, false);
     options.set_last_will(LastWill::new(
         json::status_topic(&uplink.gateway_path),
         will,
@@ -141,6 +160,8 @@ fn tls(ca_file: Option<&Path>) -> Result<Transport, UplinkError> {
 struct Feeder<'a> {
     uplink: &'a Uplink,
     client: AsyncClient,
+    /// Status messages sent so far: the number of the last one.
+    statuses: &'a mut u64,
     /// Rows handed to the client and not yet acknowledged.
     in_flight: BTreeSet<i64>,
     notices: FuturesUnordered<Acknowledgement>,
@@ -158,8 +179,11 @@ fn acknowledgement(row: Option<i64>, notice: PublishNotice) -> Acknowledgement {
 
 impl Feeder<'_> {
     async fn run(mut self, mut connected: watch::Receiver<bool>) -> Result<(), UplinkError> {
-        if connected.wait_for(|connected| *connected).await.is_err() {
-            return Err(UplinkError::Interrupted);
+        // A broker that takes the connection and never answers must not hold up the stop; what waits stays on disk.
+        match self.uplink.stop.run_until_cancelled(connected.wait_for(|is| *is)).await {
+            None => return Ok(()),
+            Some(Err(_)) => return Err(UplinkError::Interrupted),
+            Some(Ok(_)) => {}
         }
         let at = self.uplink.clock.now();
         self.uplink.status.send_modify(|status| {
@@ -270,9 +294,10 @@ impl Feeder<'_> {
         Ok(())
     }
 
-    async fn publish_status(&self, online: bool) -> Result<(), UplinkError> {
+    async fn publish_status(&mut self, online: bool) -> Result<(), UplinkError> {
         let topic = json::status_topic(&self.uplink.gateway_path);
-        let payload = json::status(self.uplink, self.uplink.clock.now(), online);
+        *self.statuses += 1;
+        let payload = json::status(self.uplink, *self.statuses, self.uplink.clock.now(), online);
         self.note_sent(&topic, payload.len());
         let notice = self
             .client

@@ -117,7 +117,7 @@ fn registers_that_overlap_with_different_types_are_named() {
     check(
         "address = 2",
         "address = 1",
-        &["pump-1.vibration", "pump-1.current", "both read holding register 1 of unit 1"],
+        &["pump-1.vibration", "pump-1.current", "both read holding register 1 (40002) of unit 1"],
     );
 }
 
@@ -151,10 +151,21 @@ fn a_wrong_command_line_ends_with_64() {
         &["fly"],
         &["demo", "--speed", "5000"],
         &["demo", "--http", "0.0.0.0:0"],
+        &["demo", "--recording", "rig.csv", "--speed", "100"],
+        &["demo", "--recording", "rig.csv", "--seed", "2"],
+        &["demo", "--recording", "rig.csv", "--mqtt", "127.0.0.1:0"],
     ] {
         let finished = finish(&mut bellwether(args), LIMIT);
         assert_eq!(finished.code, Some(64), "{args:?}: {finished:?}");
     }
+}
+
+#[test]
+fn a_recording_has_its_own_speed_and_says_so() {
+    let args = ["demo", "--recording", "rig.csv", "--speed", "100"];
+    let finished = finish(&mut bellwether(&args), LIMIT);
+    let words = "'--recording <FILE>' cannot be used with '--speed <SPEED>'";
+    assert!(finished.stderr.contains(words), "{finished:?}");
 }
 
 #[test]

@@ -33,11 +33,13 @@ pub(crate) fn finish(command: &mut Command, limit: Duration) -> Finished {
 
 /// Waits for a child, at most for `limit`; a child that is still there then is ended and fails the test.
 pub(crate) fn wait(mut child: Child, limit: Duration) -> Finished {
-    let mut stdout = child.stdout.take().expect("stdout is piped");
+    // A test may have given it another end.
+    let stdout = child.stdout.take();
     let mut stderr = child.stderr.take().expect("stderr is piped");
     let read_stdout = std::thread::spawn(move || {
         let mut text = String::new();
-        stdout.read_to_string(&mut text).map(|_| text)
+        let read = stdout.map_or(Ok(0), |mut stdout| stdout.read_to_string(&mut text));
+        read.map(|_| text)
     });
     let read_stderr = std::thread::spawn(move || {
         let mut text = String::new();

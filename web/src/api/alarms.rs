@@ -97,8 +97,12 @@ enum AlarmRef {
 /// What an acknowledgement has done.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Acknowledged {
-    /// How many.
+    /// How many alarms it has acknowledged.
     acknowledged: usize,
+    /// Ids of those that had been acknowledged before.
+    already: Vec<String>,
+    /// Ids of those that are not active, or never were.
+    unknown: Vec<String>,
 }
 
 /// Active alarms, or those of the past as well; newest first.
@@ -135,7 +139,7 @@ pub(crate) async fn get_alarms(
     Ok(Json(Alarms { at: Time(status.state.at), alarms }).into_response())
 }
 
-/// Acknowledges alarms. The engine records who and when before the answer.
+/// Acknowledges those of the alarms that are active, and says what became of each. The engine records who and when before the answer.
 #[utoipa::path(
     post, path = "/api/v1/alarms/ack", operation_id = "acknowledge",
     params(("X-Bellwether" = String, Header, description = "Always `1`")),
@@ -144,7 +148,7 @@ pub(crate) async fn get_alarms(
         (status = 200, body = Acknowledged),
         (status = 400, body = Problem),
         (status = 403, body = Problem),
-        (status = 409, body = Problem, description = "An alarm is not active any more"),
+        (status = 409, body = Problem, description = "None of the alarms is active"),
         (status = 503, body = Problem),
     )
 )]
@@ -153,10 +157,15 @@ pub(crate) async fn acknowledge(
     Json(body): Json<Acknowledge>,
 ) -> Result<Response, Problem> {
     let alarms = ids(&body.ids)?;
-    let acknowledged = alarms.len();
     let actor = actor(body.actor.as_deref())?;
-    app.command(Command::Acknowledge { alarms, actor }).await?;
-    Ok(Json(Acknowledged { acknowledged }).into_response())
+    let outcome = app.command(Command::Acknowledge { alarms, actor }).await?;
+    let texts = |ids: &[AlarmId]| ids.iter().map(AlarmId::to_string).collect();
+    let answer = Acknowledged {
+        acknowledged: outcome.acknowledged.len(),
+        already: texts(&outcome.already),
+        unknown: texts(&outcome.unknown),
+    };
+    Ok(Json(answer).into_response())
 }
 
 fn ids(refs: &[AlarmRef]) -> Result<Vec<AlarmId>, Problem> {

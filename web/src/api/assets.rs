@@ -46,7 +46,7 @@ pub(crate) struct Asset<'a> {
     /// How unusual it is; 0.5 is the alarm threshold.
     score: f64,
     rul: Rul,
-    /// Number of active alarms.
+    /// Alarms whose condition holds, acknowledged or not.
     alarms: usize,
     /// The worst of its tags.
     quality: Quality,
@@ -214,7 +214,7 @@ impl<'a> Asset<'a> {
             learning_ratio: asset.learning_ratio,
             score: asset.anomaly.score.get(),
             rul: Rul::of(&status.plant, &asset.prognosis),
-            alarms: status.state.alarms.iter().filter(of_it).count(),
+            alarms: status.state.standing_alarms().filter(of_it).count(),
             quality: worst_quality(status, configured),
             maintained_at: asset.maintained_at.map(Time),
             spark: None,

@@ -135,8 +135,8 @@ fn number(value: f64) -> String {
 }
 
 fn alarms_and_tags(page: &mut Page, status: &GatewayStatus) {
-    page.family("active_alarms_count", "Alarms on the active list.")
-        .sample(&[], status.state.alarms.len());
+    page.family("active_alarms_count", "Alarms whose condition holds.")
+        .sample(&[], status.state.standing_alarms().count());
     page.family("unacknowledged_alarms_count", "Alarms that wait for acknowledgement.")
         .sample(&[], unacked(status));
     page.family("tags_count", "Tags by the quality of their present value.");
@@ -220,7 +220,7 @@ fn uplinks(page: &mut Page, uplinks: &[UplinkStatus]) {
 
 fn store(page: &mut Page, status: &GatewayStatus) {
     let store = &status.store;
-    page.family("store_healthy_bool", "1 if the last write succeeded.")
+    page.family("store_healthy_bool", "1 if both databases take data.")
         .sample(&[], truth(store.healthy));
     page.family("store_core_bytes", "Size of core.db.").sample(&[], store.core_bytes);
     page.family("store_history_bytes", "Size of hist.db and the sealed segments.")

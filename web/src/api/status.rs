@@ -48,7 +48,9 @@ pub(crate) struct Status<'a> {
     assets: usize,
     /// Number of tags.
     tags: usize,
+    /// Alarms whose condition holds, acknowledged or not.
     alarms_active: usize,
+    /// Alarms that wait for acknowledgement, also of those that have returned.
     alarms_unacked: usize,
     connectors: Vec<Connector<'a>>,
     /// All uplinks together.
@@ -138,7 +140,7 @@ pub(crate) struct Sent<'a> {
 /// The databases.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Store<'a> {
-    /// Whether the last write succeeded.
+    /// Whether both databases take data.
     healthy: bool,
     #[schema(required)]
     last_error: Option<&'a str>,
@@ -173,7 +175,7 @@ impl<'a> Status<'a> {
             message,
             assets: status.plant.assets.len(),
             tags: status.plant.tags.len(),
-            alarms_active: status.state.alarms.len(),
+            alarms_active: status.state.standing_alarms().count(),
             alarms_unacked: unacked(status),
             connectors: status.connectors.iter().map(Connector::of).collect(),
             uplink: UplinkTotal::of(&status.uplinks),

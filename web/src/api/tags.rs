@@ -31,10 +31,10 @@ pub(crate) struct TagValue<'a> {
     /// UCUM text; empty for a bare number.
     unit: &'a str,
     role: Role,
-    /// Null if there is none to show.
+    /// Null if there is none to show: it is bad, never was, or the tag carries bursts (see `features`).
     #[schema(required)]
     value: Option<f64>,
-    /// Source time.
+    /// Source time; of the last burst if the tag carries bursts, as are age and quality.
     #[schema(required)]
     at: Option<Time>,
     /// In seconds of plant time.
@@ -58,7 +58,7 @@ pub(crate) struct TagValue<'a> {
     address: Option<&'a str>,
     /// What is suspicious about it.
     flags: Vec<Flag>,
-    /// It carries waveforms, not numbers.
+    /// It carries bursts of samples, which no single number stands for.
     is_waveform: bool,
     /// The value in words, for a state whose code has a name and for a text; null if there is none to show.
     #[schema(required)]
@@ -66,6 +66,8 @@ pub(crate) struct TagValue<'a> {
     /// For a state: the names of its codes.
     #[schema(required, value_type = Option<BTreeMap<String, String>>)]
     states: Option<&'a BTreeMap<i64, String>>,
+    /// The tags computed from each of its bursts; empty for other tags.
+    features: Vec<&'a str>,
 }
 
 /// The level at which the asset counts as failed.
@@ -204,6 +206,7 @@ impl<'a> TagValue<'a> {
                 Meaning::States(states) => Some(states),
                 Meaning::Measurement | Meaning::Text => None,
             },
+            features: if tag.is_waveform { features(&status.plant, now.tag) } else { Vec::new() },
         })
     }
 }
@@ -212,4 +215,10 @@ impl<'a> TagValue<'a> {
 fn text_of<'a>(status: &'a GatewayStatus, tag: &domain::Tag, id: TagId) -> Option<&'a str> {
     let source = status.connectors.iter().find(|source| source.name == tag.source)?;
     source.texts.iter().find(|(of, _)| *of == id).map(|(_, text)| text.as_str())
+}
+
+/// Names of the tags computed from bursts of this one.
+fn features(plant: &domain::Plant, of: domain::TagId) -> Vec<&str> {
+    let computed = |tag: &&domain::Tag| tag.derived.is_some_and(|derived| derived.from == of);
+    plant.tags.iter().filter(computed).map(|tag| tag.name.as_str()).collect()
 }

@@ -1,8 +1,11 @@
 //! Everything that is read.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use bellwether_domain::{AssetId, ConnectorState, HealthState, Timestamp};
+use bellwether_domain::{
+    AlarmState, AssetId, ConnectorState, Derived, HealthState, Plant, TagId, Timestamp,
+    WaveformFeature,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -31,6 +34,20 @@ async fn the_status_says_what_the_gateway_is_doing() {
     );
     assert_eq!(status["uplinks"][0]["recent"][0]["bytes"], 200);
     assert_eq!(status["store"]["core_bytes"], 4096);
+}
+
+#[tokio::test]
+async fn an_alarm_that_has_returned_waits_but_is_not_active() {
+    let mut now = status();
+    now.state.alarms[0].state = AlarmState::RtnUnacked;
+    let gateway = Gateway::with(now).await;
+    let status = gateway.get("/api/v1/status").await.ok();
+    assert_eq!((&status["alarms_active"], &status["alarms_unacked"]), (&json!(0), &json!(1)));
+    assert_eq!(gateway.get("/api/v1/assets").await.ok()["assets"][0]["alarms"], 0);
+    let metrics = gateway.get("/metrics").await.text;
+    assert!(metrics.contains("bellwether_active_alarms_count 0\n"), "{metrics}");
+    let listed = gateway.get("/api/v1/alarms").await.ok();
+    assert_eq!(listed["alarms"][0]["state"], "rtn_unacked");
 }
 
 #[tokio::test]
@@ -165,6 +182,21 @@ async fn tags_never_show_a_bad_value() {
     assert_eq!(load["quality_reason"], "the value is too old");
     assert_eq!((&temperature["value"], &temperature["quality"]), (&Value::Null, &json!("bad")));
     assert_eq!(temperature["asset"], "acme.lyon.utilities.water.fan-1");
+}
+
+#[tokio::test]
+async fn a_burst_has_no_value_but_names_the_tags_computed_from_it() {
+    let mut now = status();
+    let mut plant = Plant::clone(&now.plant);
+    plant.tags[0].is_waveform = true;
+    plant.tags[1].derived = Some(Derived { from: TagId(0), feature: WaveformFeature::Rms });
+    now.plant = Arc::new(plant);
+    let body = Gateway::with(now).await.get("/api/v1/tags").await.ok();
+    let (burst, rms) = (&body["tags"][0], &body["tags"][1]);
+    assert_eq!((&burst["is_waveform"], &burst["value"]), (&json!(true), &Value::Null));
+    assert_eq!((&burst["quality"], &burst["age_s"]), (&json!("good"), &json!(30.0)));
+    assert_eq!(burst["features"], json!(["pump-1.motor_load"]));
+    assert_eq!((&rms["value"], &rms["features"]), (&json!(80.0), &json!([])));
 }
 
 #[tokio::test]

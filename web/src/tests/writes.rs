@@ -1,6 +1,6 @@
 //! Everything that changes something.
 
-use bellwether_domain::{AlarmId, AssetId, Command, CommandError};
+use bellwether_domain::{AlarmId, AssetId, Command, CommandError, Outcome};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -8,7 +8,7 @@ use super::{DEADLINE, Gateway, plant::PUMP, request};
 use crate::CommandRequest;
 
 /// Answers one command like the engine would, and returns what was asked.
-async fn answer(gateway: &mut Gateway, verdict: Result<(), CommandError>) -> Command {
+async fn answer(gateway: &mut Gateway, verdict: Result<Outcome, CommandError>) -> Command {
     let request = timeout(DEADLINE, gateway.commands.recv()).await.unwrap().unwrap();
     request.reply.send(verdict).unwrap();
     request.command
@@ -19,7 +19,7 @@ async fn post(
     gateway: &mut Gateway,
     address: &str,
     body: &str,
-    verdict: Result<(), CommandError>,
+    verdict: Result<Outcome, CommandError>,
 ) -> (super::Answer, Command) {
     let router = gateway.router.clone();
     let asked = request("POST", address)
@@ -42,10 +42,23 @@ const ACK: &str = "/api/v1/alarms/ack";
 async fn an_acknowledgement_reaches_the_engine_with_a_name() {
     let mut gateway = Gateway::start().await;
     let body = r#"{"ids":["18446744073709551615", 7, "7"],"actor":" Zoë "}"#;
-    let (answer, command) = post(&mut gateway, ACK, body, Ok(())).await;
-    assert_eq!(answer.ok(), json!({"acknowledged": 2}));
     let alarms = vec![AlarmId(7), AlarmId(u64::MAX)];
+    let done = Outcome { acknowledged: alarms.clone(), ..Outcome::default() };
+    let (answer, command) = post(&mut gateway, ACK, body, Ok(done)).await;
+    assert_eq!(answer.ok(), json!({"acknowledged": 2, "already": [], "unknown": []}));
     assert_eq!(command, Command::Acknowledge { alarms, actor: "Zoë".to_owned() });
+}
+
+#[tokio::test]
+async fn an_acknowledgement_says_what_became_of_each_alarm() {
+    let mut gateway = Gateway::start().await;
+    let done = Outcome {
+        acknowledged: vec![AlarmId(7)],
+        already: vec![AlarmId(8)],
+        unknown: vec![AlarmId(9)],
+    };
+    let (answer, _) = post(&mut gateway, ACK, r#"{"ids":["7","8","9"]}"#, Ok(done)).await;
+    assert_eq!(answer.ok(), json!({"acknowledged": 1, "already": ["8"], "unknown": ["9"]}));
 }
 
 #[tokio::test]
@@ -62,7 +75,7 @@ async fn a_repair_is_logged_for_the_asset_of_that_id() {
     let mut gateway = Gateway::start().await;
     let address = format!("/api/v1/assets/{PUMP}/maintenance");
     let body = r#"{"note":"bearing changed\nSKF 6205"}"#;
-    let (answer, command) = post(&mut gateway, &address, body, Ok(())).await;
+    let (answer, command) = post(&mut gateway, &address, body, Ok(Outcome::default())).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
     let expected = Command::MaintenanceDone {
         asset: AssetId(0),

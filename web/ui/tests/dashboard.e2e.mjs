@@ -271,6 +271,16 @@ test("a connector tells its units, what went over the wire, what is suspicious a
     await page.waitForSelector(".connector-list");
   }));
 
+test("a server nobody has decided about is trusted with one button, next to its fingerprint", () =>
+  on("busy", "/connectors", async ({ page, server }) => {
+    await page.waitForSelector("#certificates-title");
+    assert.match(await page.locator("[aria-labelledby=certificates-title]").textContent(), /Compare the fingerprint.*Nobody has decided.*3fa1/s);
+    await page.getByRole("button", { name: "Trust CN=Cell 3 server, O=Example" }).click();
+    await page.waitForSelector("text=Trusted. The connector reconnects by itself.");
+    assert.match(server.control.writes[0].path, /^\/certificates\/[0-9a-f]{64}\/trust$/);
+    await page.getByRole("button", { name: "Trust CN=Cell 3 server, O=Example" }).waitFor({ state: "detached" });
+  }));
+
 test("an unknown connector is told in the server's words", () =>
   on("busy", "/connectors/plc-9", async ({ page, expected }) => {
     expected.push(REFUSED);

@@ -66,6 +66,7 @@ export async function startFakeApi({ scenario = "busy", speed = 60, port = 0 } =
     const asset = resource === "assets" && id ? plant.assetList.find((one) => plant.id(one) === id) : null;
     if (resource === "assets" && id && !asset) return problem(response, 404, `there is no asset \`${id}\``, "asset_unknown");
     if (path === "/stream") return stream(request, response);
+    if (path === "/certificates") return json(response, 200, plant.certificates());
     if (path === "/losses") return json(response, 200, { at: plant.head().at, losses: plant.gaps(url.searchParams) });
     if (path === "/connectors") return json(response, 200, { at: plant.head().at, connectors: plant.connectorList().map(({ units: _u, exchanges: _e, flags: _f, ...rest }) => rest) });
     if (resource === "connectors" && id) {
@@ -90,6 +91,12 @@ export async function startFakeApi({ scenario = "busy", speed = 60, port = 0 } =
     const body = await bodyOf(request);
     control.writes.push({ path, body });
     if (path === "/alarms/ack") return json(response, 200, { acknowledged: control.plant.acknowledge(body.ids, body.actor) });
+    const trust = /^\/certificates\/([0-9a-f]+)\/trust$/.exec(path);
+    if (trust) {
+      control.plant.trusted.add(trust[1]);
+      response.writeHead(204);
+      return response.end();
+    }
     const repair = /^\/assets\/([^/]+)\/maintenance$/.exec(path);
     if (repair) {
       control.plant.repair(decodeURIComponent(repair[1]));

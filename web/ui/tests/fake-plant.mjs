@@ -76,6 +76,7 @@ export class FakePlant {
     this.startedWall = Date.now();
     this.acked = new Map();
     this.repaired = new Map();
+    this.trusted = new Set();
     this.version = 1;
     this.assetList = scenario === "empty" ? [] : ASSETS;
   }
@@ -394,6 +395,19 @@ export class FakePlant {
         timeouts: 0, refusals: 0, sessions: 1, bytes_received: Math.round(wall * 3_100), round_trip_p50_ms: 4.1, round_trip_p99_ms: 18.3,
       },
     ];
+  }
+
+  /** The gateway's own, and a server that nobody has decided about. */
+  certificates() {
+    if (!this.busy) return [];
+    const one = (trust, subject, digit, expiry = null) => {
+      const sha256 = `3fa1${digit}`.repeat(13).slice(0, 64);
+      return {
+        sha256, sha1: sha256.slice(0, 40), trust: this.trusted.has(sha256) ? "trusted" : trust, subject,
+        application_uri: "urn:cell-3:server", hosts: ["10.0.3.40"], not_before: "2026-01-01T00:00:00.000Z", not_after: "2027-01-01T00:00:00.000Z", expiry,
+      };
+    };
+    return [one("own", "CN=Bellwether gw-lyon-1", 7), one("rejected", "CN=Cell 3 server, O=Example", 9, "it expires in 25 days")];
   }
 
   connectorList() {

@@ -15,14 +15,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Args, Teller, say};
+use super::{Args, Teller};
 use crate::{
     app::{Gateway, Ground},
-    cli::asked_to_stop,
-    config::Config,
+    cli::{asked_to_stop, say::say},
+    config::{Config, Loaded},
     northbound,
     tasks::Tasks,
 };
+
+/// The endpoints in the demo's configuration, in whose place those of the simulated plant are put.
+const DEMO_MODBUS: &str = "127.0.0.1:1502";
+const DEMO_OPCUA: &str = "opc.tcp://127.0.0.1:4840/";
+const DEMO_MQTT: &str = "mqtt://127.0.0.1:21883";
 
 /// How often a status line is printed.
 const LINE_PERIOD: Duration = Duration::from_secs(5);
@@ -34,7 +39,7 @@ const HEARD_QUEUE: usize = 64;
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(args: &Args, data_dir: &Path) -> anyhow::Result<()> {
-    let mut config = Config::parse("the demo's configuration".as_ref(), DEMO_CONFIG)?;
+    let config = Config::parse("the demo's configuration".as_ref(), DEMO_CONFIG)?;
     let ground = Ground::open(&config, data_dir, args.speed).await?;
     let resumed = ground.is_resumed();
     let stop_plant = CancellationToken::new();
@@ -54,11 +59,13 @@ pub(super) async fn run(args: &Args, data_dir: &Path) -> anyhow::Result<()> {
         tasks.spawn(name, async move { Ok(server.await?) });
     }
     let mqtt = plant.mqtt.unwrap_or(args.mqtt);
-    config.modbus.iter_mut().for_each(|source| source.endpoint = plant.modbus.to_string());
-    config.opcua.iter_mut().for_each(|source| source.endpoint.clone_from(&plant.opcua_url));
-    config.mqtt.iter_mut().for_each(|uplink| uplink.url = format!("mqtt://{mqtt}"));
-    let setup = config.setup("the demo's configuration".as_ref(), args.speed)?;
-    let gateway = Gateway::start(&config, setup, ground, args.http).await?;
+    // In the text, so that the configuration that the dashboard shows is the one that runs.
+    let text = DEMO_CONFIG
+        .replace(DEMO_MODBUS, &plant.modbus.to_string())
+        .replace(DEMO_OPCUA, &plant.opcua_url)
+        .replace(DEMO_MQTT, &format!("mqtt://{mqtt}"));
+    let loaded = Loaded::parse("the demo's configuration".as_ref(), text, args.speed)?;
+    let gateway = Gateway::start(loaded, ground, args.http).await?;
     let (heard_sender, heard) = mpsc::channel(HEARD_QUEUE);
     tasks.spawn(
         "mqtt observer",
@@ -180,7 +187,7 @@ impl Story {
                 "plant {} | {} | alarms {} | mqtt {} acked, {} waiting, {} B instead of {} B ({factor} times less)",
                 clock_time(status.state.at),
                 machines.join(", "),
-                status.state.alarms.iter().filter(|alarm| alarm.returned_at.is_none()).count(),
+                status.state.standing_alarms().count(),
                 uplink.acked,
                 uplink.backlog,
                 uplink.bytes_sent,
@@ -271,7 +278,7 @@ impl Story {
             note: note.to_owned(),
         };
         let sent = self.commands.send(CommandRequest { command, reply }).await;
-        if sent.is_err() || !matches!(answer.await, Ok(Ok(()))) {
+        if sent.is_err() || !matches!(answer.await, Ok(Ok(_))) {
             self.teller.at("repair", "the gateway did not take the note");
         }
     }

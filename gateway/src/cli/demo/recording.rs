@@ -11,11 +11,11 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Args, Teller, say};
+use super::{Args, Teller};
 use crate::{
     app::{Gateway, Ground},
-    cli::asked_to_stop,
-    config::Config,
+    cli::{asked_to_stop, say::say},
+    config::Loaded,
     tasks::Tasks,
 };
 
@@ -59,12 +59,15 @@ pub(super) async fn run(args: &Args, file: &Path, data_dir: &Path) -> anyhow::Re
     let mut tasks = Tasks::new();
     tasks.spawn(name, async move { Ok(serving.await?) });
 
-    let mut config = Config::parse("the recording's configuration".as_ref(), &server.config)?;
-    config.modbus.iter_mut().for_each(|source| source.stale_after_ms = Some(STALE_AFTER_MS));
-    let setup = config.setup("the recording's configuration".as_ref(), ROWS_PER_SECOND)?;
-    let asset = setup.plant.assets.first().map(|asset| asset.path.to_string()).unwrap_or_default();
-    let ground = Ground::open(&config, data_dir, ROWS_PER_SECOND).await?;
-    let gateway = Gateway::start(&config, setup, ground, args.http).await?;
+    let text = server
+        .config
+        .replace("[[modbus]]\n", &format!("[[modbus]]\nstale_after_ms = {STALE_AFTER_MS}\n"));
+    let name = "the recording's configuration".as_ref();
+    let loaded = Loaded::parse(name, text, ROWS_PER_SECOND)?;
+    let asset =
+        loaded.setup.plant.assets.first().map(|asset| asset.path.to_string()).unwrap_or_default();
+    let ground = Ground::open(&loaded.config, data_dir, ROWS_PER_SECOND).await?;
+    let gateway = Gateway::start(loaded, ground, args.http).await?;
     let began = gateway.clock.started_at();
     say(&format!(
         "Bellwether on the recording {}, {ROWS_PER_SECOND} rows a second over Modbus",
