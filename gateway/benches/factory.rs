@@ -30,7 +30,7 @@ use bellwether::{
     sources,
     tasks::Tasks,
 };
-use bellwether_connectors::{Batch, Sink, StatusCell};
+use bellwether_connectors::{Batch, Sink, StatusCell, opcua::Pki};
 use devices::Devices;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -72,7 +72,10 @@ fn start_sources(
         let status = StatusCell::new(source.status());
         let sink = Sink::new(sender.clone(), status.clone());
         cells.push(status.clone());
-        let run = sources::run(source.clone(), sink, status, clock.as_fn(), seed, stop.clone());
+        // No source here is OPC UA, so nothing is ever written there.
+        let pki = Pki::below(&std::env::temp_dir());
+        let (source, now) = (source.clone(), clock.as_fn());
+        let run = sources::run(source, pki, sink, status, now, seed, stop.clone());
         tasks.spawn("source", run);
     }
     (receiver, cells)
@@ -118,16 +121,20 @@ async fn detectors(what: &str, devices: usize, registers: u16, poll_ms: u64) -> 
     let (batches, cells) = start_sources(&setup, &clock, &mut tasks, &stop);
     let (_commands, commands) = mpsc::channel(1);
     let (commits, mut written) = mpsc::channel::<Commit>(COMMIT_QUEUE);
+    let (_plants, plants) = mpsc::channel(1);
     let (status, _) = watch::channel(Arc::default());
+    let (gaps, _) = watch::channel(Arc::default());
     let channels = Channels {
         batches,
         commands,
+        plants,
         commits,
         status,
+        gaps,
         raw_equivalent_bytes: Arc::default(),
         thinned: Arc::default(),
     };
-    let pump = Pump::new(engine, Arc::clone(&setup.plant), clock.clone(), channels);
+    let pump = Pump::new(engine, Arc::clone(&setup.plant), clock.clone(), channels, None);
     tasks.spawn("pump", pump.run());
     let readings = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&readings);
