@@ -94,10 +94,11 @@ pub struct SourceTag {
 impl SourceTag {
     /// Where the value lies, in words: `unit 3, holding 256, f32`. Two tags with the same words read the same bits.
     pub fn address(&self) -> String {
-        let Span { unit, table, address, .. } = self.span;
+        let Span { unit, table, address, count } = self.span;
         let Encoding { value_type, order, bit } = self.encoding;
         let detail = match value_type {
             ValueType::Bit => format!(" {bit}"),
+            ValueType::String => format!(" of {count} registers"),
             _ if order == Order::default() => String::new(),
             _ => format!(" {order:?}").to_uppercase(),
         };
@@ -106,6 +107,12 @@ impl SourceTag {
 }
 
 impl Source {
+    /// Where the values of its tags lie, in words.
+    pub fn addresses(&self) -> Vec<(TagId, String)> {
+        let tags = self.tags.iter().map(|tag| (tag.id, tag.address()));
+        tags.chain(self.waveforms.iter().map(|it| (it.id, it.address()))).collect()
+    }
+
     /// The ids of all its tags.
     pub fn tag_ids(&self) -> impl Iterator<Item = TagId> {
         let waveforms = self.waveforms.iter().map(|waveform| waveform.id);

@@ -40,6 +40,15 @@ pub struct WaveformSource {
 }
 
 impl WaveformSource {
+    /// Where the burst lies, in words.
+    pub(super) fn address(&self) -> String {
+        let Self { unit, file, record, samples, encoding, .. } = self;
+        format!(
+            "unit {unit}, file {file} from {record}, {samples} of {}",
+            encoding.value_type.as_str()
+        )
+    }
+
     /// How many registers the burst takes.
     pub(super) fn registers(&self) -> u32 {
         u32::from(self.samples) * u32::from(self.encoding.count())

@@ -58,15 +58,16 @@ impl Diagnosis {
         slowest.timeout(shortest, longest)
     }
 
-    /// One exchange.
+    /// One exchange with this unit; `request` says in words what was asked.
     pub(super) fn note(
         &mut self,
-        span: Span,
+        number: u8,
+        request: String,
         exchanged: &Exchanged,
         recorder: &Recorder,
         at: Timestamp,
     ) {
-        let unit = self.units.entry(span.unit).or_default();
+        let unit = self.units.entry(number).or_default();
         unit.requests += 1;
         unit.bytes += exchanged.bytes;
         match &exchanged.answer {
@@ -86,8 +87,8 @@ impl Diagnosis {
         let record = recorder.lock();
         let exchange = Exchange {
             at,
-            unit: name(span.unit),
-            request: request_in_words(span),
+            unit: name(number),
+            request,
             request_bytes: record.sent.clone(),
             answer: in_words(&exchanged.answer),
             answer_bytes: record.received.clone(),
@@ -176,7 +177,8 @@ fn condition(unit: u8, silence: &Silence, now: Instant) -> String {
     }
 }
 
-fn request_in_words(span: Span) -> String {
+/// What is asked for, in words.
+pub(super) fn request_in_words(span: Span) -> String {
     let (one, many) = match span.table {
         Table::Coil => ("coil", "coils"),
         Table::Discrete => ("discrete input", "discrete inputs"),
@@ -270,7 +272,7 @@ mod tests {
                 _ => Err(Fault::Timeout(Duration::from_millis(80))),
             };
             let at = Timestamp::from_secs(i64::from(index));
-            diagnosis.note(holding(1), &exchanged(answer), &recorder, at);
+            diagnosis.note(3, request_in_words(holding(1)), &exchanged(answer), &recorder, at);
         }
         let mut status = ConnectorStatus::default();
         diagnosis.show(&mut status, &Silence::default(), now);

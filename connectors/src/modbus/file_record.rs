@@ -31,6 +31,11 @@ impl FileSpan {
         Span { unit: self.unit, table: Table::Holding, address: self.record, count: self.count }
     }
 
+    /// What is asked for, in words.
+    pub(super) fn in_words(self) -> String {
+        format!("read {} registers from {} of file {}", self.count, self.record, self.file)
+    }
+
     /// The request, behind its function code.
     pub(super) fn request(self) -> [u8; 8] {
         let [file_high, file_low] = self.file.to_be_bytes();

@@ -441,7 +441,8 @@ impl Session<'_> {
         poll.requests += 1;
         let exchanged = self.link.read(span, limit).await;
         let recorder = self.link.recorder();
-        self.quarantine.diagnosis.note(span, &exchanged, recorder, (self.now)());
+        let request = diagnosis::request_in_words(span);
+        self.quarantine.diagnosis.note(span.unit, request, &exchanged, recorder, (self.now)());
         poll.bytes += exchanged.bytes;
         if exchanged.answer.is_err() && self.source.transport.is_rtu() {
             self.quarantine.units.owes(span, Instant::now());

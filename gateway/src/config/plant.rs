@@ -75,7 +75,7 @@ impl SourceSetup {
         };
         let (name, endpoint) = (name.clone(), endpoint.clone());
         let addresses = match self {
-            Self::Modbus(s) => s.tags.iter().map(|tag| (tag.id, tag.address())).collect(),
+            Self::Modbus(s) => s.addresses(),
             Self::Opcua(s) => s.tags.iter().map(|tag| (tag.id, tag.address())).collect(),
         };
         let addresses = Arc::new(addresses);

@@ -54,6 +54,9 @@ impl Session<'_> {
     async fn ask_file(&mut self, part: FileSpan, poll: &mut Poll) -> Result<Answer, Fault> {
         poll.requests += 1;
         let exchanged = self.link.read_file(part, self.source.timeout).await;
+        let recorder = self.link.recorder();
+        let at = (self.now)();
+        self.quarantine.diagnosis.note(part.unit, part.in_words(), &exchanged, recorder, at);
         poll.bytes += exchanged.bytes;
         let answer = exchanged.answer?;
         self.round_trips.push(exchanged.round_trip);
