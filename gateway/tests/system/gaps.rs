@@ -30,8 +30,8 @@ async fn run_until_missing(dir: &Path, file: &str) -> Loss {
     let seen = timeout(LIMIT, status.wait_for(|status| !status.gaps.open.is_empty())).await;
     let open = seen.expect("in time").expect("the gateway runs").gaps.open.clone();
     gateway.run_until(std::future::ready(())).await.expect("it stops in order");
-    let [gap] = &open[..] else { panic!("{open:?}") };
-    gap.clone()
+    assert_eq!(open.len(), 1, "{open:?}");
+    open[0].clone()
 }
 
 #[tokio::test]
