@@ -229,7 +229,8 @@ async fn an_unchanged_source_loses_nothing_and_its_machine_keeps_what_it_learnt(
     let values = running.values_on_disk("a.count").await;
     let expected: Vec<f64> = (1_u32..).map(f64::from).take(values.len()).collect();
     assert_eq!(values, expected, "every reading once, in order, and none of another device");
-    assert!(values.len() as u64 >= answered, "{} of {answered}", values.len());
+    // The stop may come between an answer and its arrival.
+    assert!(values.len() as u64 + 1 >= answered, "{} of {answered}", values.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
